@@ -1,0 +1,5 @@
+"""The built-in procedural face."""
+
+from facekit.morphable.procedural.face import ProceduralFace
+
+__all__ = ["ProceduralFace"]
