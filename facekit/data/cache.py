@@ -1,0 +1,182 @@
+"""Samples rendered once and kept on disk, in arrays that are mapped into memory.
+
+A folder holds one .npy file for each output, with a place for every row of the source's table, and a file of flags that
+say which blocks of rows are finished.  A block's flag is set only after its data has reached the disk, so that a build
+may be killed at any moment and goes on where it was; several processes that ask for the same build take turns.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from facekit.data.sources import DataError, DataSource, Sample
+
+_EIGHT_BITS = ("image",)
+_HALF = ("depth", "normals", "albedo", "vertex_albedo")
+
+
+class RenderCache(DataSource):
+    """A source whose samples are read from a folder.
+
+    Args:
+        source: what is cached; its table becomes this source's.
+        folder: where; made if need be.  One folder belongs to one source with one set of outputs.
+        outputs: which entries of a sample are kept; all if None.
+        block: rows that are rendered and finished together.
+
+    Images are kept in 8 bits (exact for the face world), depth, normals and albedo in half precision.
+
+    Raises:
+        DataError: if the folder holds something else.
+    """
+
+    def __init__(
+        self, source: DataSource, folder: str | Path, outputs: tuple[str, ...] | None = None, block: int = 128
+    ):
+        super().__init__(source.table, name=f"cache of {source.name}")
+        if not source.table.index.is_unique:
+            raise DataError(f"{source.name}: rows are kept by the labels of the table's index, which must differ")
+        self.source, self.folder, self.block = source, Path(folder), int(block)
+        self._places = source.table.index
+        self._wanted = outputs
+        self._maps: dict[str, np.ndarray] = {}
+        self._check_folder()
+
+    def build(self, progress: Callable[[int, int], None] | None = None) -> RenderCache:
+        """Renders whatever is missing; `progress` is called with the rows done and the rows in all.  Returns itself."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _lock(self.folder / "lock"):
+            if not (self.folder / "meta.json").exists():
+                self._allocate()
+            maps = self._open("r+")
+            total, done = len(self._places), maps["done"]
+            for block in np.flatnonzero(~done):
+                rows = np.arange(block * self.block, min(total, (block + 1) * self.block))
+                sample = self.source.load(self.source.table.take(rows))
+                for key in self._keys():
+                    maps[key][rows] = _packed(key, sample[key].cpu().numpy())
+                    maps[key].flush()
+                done[block] = True
+                done.flush()
+                if progress is not None:
+                    progress(min(total, int(done.sum()) * self.block), total)
+        return self
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.folder / "meta.json").exists() and bool(self._open("r")["done"].all())
+
+    def load(self, rows: pd.DataFrame) -> Sample:
+        """The kept samples of some rows.
+
+        Raises
+        ------
+        DataError
+            if they have not been rendered yet.
+        """
+        if not self._maps:
+            if not (self.folder / "meta.json").exists():
+                raise DataError(f"{self.folder} holds nothing yet; call build() first")
+            self._maps = self._open("r")
+        places = self._places.get_indexer(rows.index)
+        missing = np.flatnonzero(~self._maps["done"][places // self.block])
+        if len(missing):
+            raise DataError(f"{self.folder}: row {rows.index[missing[0]]} has not been rendered; call build() first")
+        return {key: _unpacked(key, self._maps[key][places]) for key in self._keys()}
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_maps": {}}
+
+    def _fingerprint(self) -> str:
+        described = {"rows": table_hash(self.source.table), "source": self.source.describe(), "outputs": self._wanted}
+        return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def _check_folder(self) -> None:
+        meta = self.folder / "meta.json"
+        if not meta.exists():
+            if any(path.suffix not in (".npy", ".new", "") for path in _contents(self.folder)):
+                raise DataError(f"{self.folder} is neither empty nor a cache; choose another folder")
+            return
+        try:
+            stored = json.loads(meta.read_text())
+        except ValueError as error:
+            raise DataError(f"{meta} is damaged; delete the folder and build it again") from error
+        if stored.get("fingerprint") != self._fingerprint():
+            raise DataError(f"{self.folder} was built from another source or with other outputs; choose another folder")
+        self.block = int(stored["block"])
+
+    def _allocate(self) -> None:
+        """Makes the files at their full length, then the description that says that they are there."""
+        sample = self.source.load(self.source.table.take(np.arange(1)))
+        keys = list(sample) if self._wanted is None else list(self._wanted)
+        absent = [key for key in keys if key not in sample]
+        if absent:
+            raise DataError(f"{self.source.name} has no output {absent[0]!r}; it has {', '.join(sample)}")
+        for key in keys:
+            value = _packed(key, sample[key].cpu().numpy())
+            _new_file(self.folder / f"{key}.npy", value.dtype, (len(self._places), *value.shape[1:]))
+        _new_file(self.folder / "done.npy", np.dtype(bool), (-(-len(self._places) // self.block),))
+        meta = {"fingerprint": self._fingerprint(), "outputs": keys, "rows": len(self._places), "block": self.block}
+        _write_atomically(self.folder / "meta.json", json.dumps(meta | {"source": self.source.describe()}, indent=1))
+
+    def _keys(self) -> list[str]:
+        return json.loads((self.folder / "meta.json").read_text())["outputs"]
+
+    def _open(self, mode: str) -> dict[str, np.ndarray]:
+        names = [*self._keys(), "done"]
+        return {name: np.load(self.folder / f"{name}.npy", mmap_mode=mode) for name in names}
+
+
+def table_hash(table: pd.DataFrame) -> str:
+    """A text that differs between tables with other rows, labels, columns or index."""
+    rows = pd.util.hash_pandas_object(table).to_numpy()
+    columns = ",".join(str(name) for name in table.columns)
+    return hashlib.blake2b(rows.tobytes() + columns.encode(), digest_size=16).hexdigest()
+
+
+def _contents(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+def _packed(key: str, values: np.ndarray) -> np.ndarray:
+    if key in _EIGHT_BITS:
+        return np.rint(values * 255.0).astype(np.uint8)
+    return values.astype(np.float16) if key in _HALF else values
+
+
+def _unpacked(key: str, values: np.ndarray) -> torch.Tensor:
+    if key in _EIGHT_BITS:
+        return torch.from_numpy(np.array(values)).float() / 255.0
+    return torch.from_numpy(values.astype(np.float32) if key in _HALF else np.array(values))
+
+
+def _new_file(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """A .npy file full of zeros; sparse where the file system allows it."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".new")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Holds a file's lock, waiting for other processes; the system frees it when a process dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,62 @@
+"""Difficulty of each twin: the nuisance settings, to be calibrated with a plain supervised baseline alone.
+
+A twin should be about as hard as its data set.  The measure of that is the accuracy of an ordinary supervised network
+under the twin's protocol (`facekit.data.world.calibration`), never the accuracy of a method that a chapter is about.
+
+Where the settings stand: `plain_accuracy`, trained from nothing at 64 pixels, reaches 56 % of seven expressions on KDEF
+(five yaws, one session, 10 epochs), 63 % of six on BU-3DFE (the two highest levels, yaws -90, 0 and 90, 10 epochs) and
+42 % of seven on SFEW's validation split (20 epochs).  A chapter that uses a twin calibrates it with its own baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from facekit.data.nuisance import Nuisance
+
+STUDIO = Nuisance()
+
+SCANNER = replace(
+    STUDIO, pose_jitter=(2.5, 2.5, 1.5), contrast=0.7, tint=0.02, clutter=0.0, blur=(0.25, 0.45), noise=(0.003, 0.008)
+)
+"""A 3D scanner's even light before a plain wall."""
+
+WILD = Nuisance(
+    strength=0.9, strength_spread=0.15, stray_units=0.08, gaze=9.0,
+    pose_jitter=(3.0, 3.0, 3.0), wild_pose=(10.0, 22.0, 8.0), fill_spread=0.06, shift=0.03,
+    contrast=0.9, light_spread=60.0, tint=0.10, exposure_spread=0.25, clutter=0.6,
+    glasses=0.06, hair=0.06, hand=0.03, blur=(0.2, 0.9), noise=(0.005, 0.025), compressed=0.5, quality=(25.0, 80.0),
+)  # fmt: skip
+"""Photographs that people put on the web."""
+
+TWIN_NUISANCE: dict[str, Nuisance | Mapping[str, Nuisance]] = {
+    "bu3dfe": replace(SCANNER, strength=0.85, strength_spread=0.18, confusion=0.25, stray_units=0.08),
+    "bosphorus": replace(SCANNER, strength=0.85, strength_spread=0.18, confusion=0.25, stray_units=0.08),
+    "bu4dfe": replace(SCANNER, strength=0.95, strength_spread=0.12, confusion=0.10, stray_units=0.05),
+    "bp4d": replace(STUDIO, pose_jitter=(5.0, 7.0, 4.0), clutter=0.05),
+    "disfa": replace(STUDIO, pose_jitter=(3.5, 4.5, 2.5), clutter=0.15, blur=(0.3, 0.6)),
+    "kdef": replace(STUDIO, strength=0.9, strength_spread=0.15, confusion=0.20, stray_units=0.06, clutter=0.0),
+    "multipie": replace(STUDIO, strength=0.9, strength_spread=0.12, confusion=0.10, tint=0.02, clutter=0.15),
+    "sfew": replace(
+        WILD, strength=1.0, confusion=0.15, mislabelled=0.05, stray_units=0.05, wild_pose=(8.0, 16.0, 6.0),
+        glasses=0.08, hair=0.06, hand=0.03, blur=(0.3, 1.2), compressed=0.8, quality=(15.0, 60.0), exposure_spread=0.4,
+    ),
+    "celeba": WILD,
+    "300wlp": replace(WILD, pose_jitter=(0.0, 0.0, 0.0)),
+    "aflw2000": replace(WILD, pose_jitter=(0.0, 0.0, 0.0)),
+    "micc": {
+        "scan": replace(SCANNER, pose_jitter=(0.0, 0.0, 0.0)),
+        "cooperative": replace(STUDIO, wild_pose=(6.0, 22.0, 4.0), clutter=0.2),
+        "indoor": replace(
+            STUDIO, wild_pose=(9.0, 28.0, 6.0), contrast=0.85, light_spread=50.0, clutter=0.5, fill=0.66,
+            blur=(0.6, 1.2), noise=(0.01, 0.02), compressed=0.6, quality=(30.0, 60.0),
+        ),
+        "outdoor": replace(
+            STUDIO, wild_pose=(11.0, 32.0, 8.0), contrast=0.9, light_spread=75.0, tint=0.08, exposure_spread=0.35,
+            clutter=0.8, fill=0.60, blur=(0.9, 1.8), noise=(0.015, 0.03), compressed=0.9, quality=(15.0, 45.0),
+        ),
+    },
+    "emotionet": replace(WILD, strength=1.0),
+    "fanelli": SCANNER,
+}  # fmt: skip

@@ -1,0 +1,115 @@
+"""The cache gives what the source gives, and survives being killed."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from facekit.data.cache import RenderCache
+from facekit.data.sources import DataError, DataSource
+
+KEPT = ("image", "depth", "mask", "landmarks", "expression")
+
+
+@pytest.fixture
+def world(small_world):
+    return small_world.select(np.arange(0, 20))
+
+
+def assert_same(cached, made):
+    """Equal up to what another batch rounds another way: a grey level or the outline, in hardly any pixel."""
+    for key in KEPT:
+        assert cached[key].dtype == made[key].dtype and cached[key].shape == made[key].shape
+        tolerance = {"image": 1.01 / 255, "depth": 0.2, "landmarks": 1e-4}.get(key, 0.0)
+        difference = (cached[key].double() - made[key].double()).abs()
+        pixels = key in ("image", "depth", "mask")
+        assert (difference > (1e-6 if key == "image" else tolerance)).double().mean() <= (0.001 if pixels else 0.0), key
+        assert key in ("depth", "mask") or difference.max() <= tolerance, key
+
+
+def test_a_cache_gives_what_the_source_gives(world, tmp_path):
+    steps = []
+    cache = RenderCache(world, tmp_path / "cache", KEPT, block=8).build(lambda done, total: steps.append((done, total)))
+    assert steps == [(8, 20), (16, 20), (20, 20)] and cache.is_complete
+    rows = [19, 3, 3, 0]
+    assert_same(cache[rows], world[rows])
+    assert_same(cache.select([7, 2])[:], world[[7, 2]])
+    assert set(cache[0]) == set(KEPT) and len(cache) == 20
+    again = RenderCache(world, tmp_path / "cache", KEPT).build(lambda *_: pytest.fail("nothing was left to render"))
+    assert_same(again[rows], world[rows])
+    assert_same(pickle.loads(pickle.dumps(again))[rows], world[rows])
+
+
+def test_a_killed_build_goes_on_where_it_was(world, tmp_path):
+    def interrupt(done, total):
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        RenderCache(world, tmp_path, KEPT, block=8).build(interrupt)
+    half = RenderCache(world, tmp_path, KEPT)
+    assert not half.is_complete and half.block == 8
+    assert_same(half[[15]], world[[15]])
+    with pytest.raises(DataError, match="has not been rendered; call build"):
+        half[[16]]
+    steps = []
+    half.build(lambda done, total: steps.append(done))
+    assert steps == [20]
+    assert_same(RenderCache(world, tmp_path, KEPT)[[16, 0]], world[[16, 0]])
+
+
+KILLED = """
+import os, signal, sys, numpy as np, pandas as pd, torch
+from facekit.data.cache import RenderCache
+from facekit.data.sources import DataSource
+def load(rows):
+    if rows.index[0] >= 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": torch.tensor(rows["frame"].to_numpy() ** 2)}
+table = pd.DataFrame({"path": "x", "frame": np.arange(20)})
+RenderCache(DataSource(table, load, "squares"), sys.argv[1], block=4).build()
+"""
+
+
+def test_a_build_that_is_killed_outright(tmp_path, repository):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, cwd=repository, capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr
+    table = pd.DataFrame({"path": "x", "frame": np.arange(20)})
+    loaded = []
+
+    def load(rows):
+        loaded.extend(rows.index)
+        return {"value": torch.tensor(rows["frame"].to_numpy() ** 2)}
+
+    cache = RenderCache(DataSource(table, load, "squares"), tmp_path, block=4).build()
+    assert loaded == list(range(12, 20))
+    assert cache[:]["value"].tolist() == [i**2 for i in range(20)]
+
+
+def test_a_folder_belongs_to_one_source(world, small_world, tmp_path):
+    RenderCache(world, tmp_path / "a", KEPT, block=32).build()
+    with pytest.raises(DataError, match="built from another source or with other outputs"):
+        RenderCache(small_world.select([1, 2]), tmp_path / "a", KEPT)
+    with pytest.raises(DataError, match="built from another source or with other outputs"):
+        RenderCache(world, tmp_path / "a", ("image",))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.txt").write_text("precious")
+    with pytest.raises(DataError, match="neither empty nor a cache"):
+        RenderCache(world, tmp_path / "b", KEPT)
+    (tmp_path / "a" / "meta.json").write_text("{")
+    with pytest.raises(DataError, match="is damaged"):
+        RenderCache(world, tmp_path / "a", KEPT)
+
+
+def test_what_cannot_be_cached(world, tmp_path):
+    with pytest.raises(DataError, match="holds nothing yet; call build"):
+        RenderCache(world, tmp_path / "new", KEPT)[0]
+    with pytest.raises(DataError, match="has no output 'colour'"):
+        RenderCache(world, tmp_path / "new", ("colour",)).build()
+    with pytest.raises(DataError, match="must differ"):
+        RenderCache(world.select([0, 0]), tmp_path / "twice", KEPT)
