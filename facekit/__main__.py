@@ -1,0 +1,52 @@
+"""``python -m facekit list`` and ``python -m facekit run ID``: the experiments of the five papers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from facekit.experiments import SCALES, ExperimentError, load_experiments, result_path, result_table, run_experiment
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line ``argv`` and return the exit status: 2 for a request that does not fit."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "list":
+            _list()
+        else:
+            _run(arguments)
+    except ExperimentError as error:
+        print(f"facekit: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m facekit", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="print the id, the title and the columns of every experiment")
+    run = commands.add_parser("run", help="measure one experiment and write its JSON result")
+    run.add_argument("id", help="such as dmlnet/table8")
+    run.add_argument("--data", default="world", help="world (default), world:ict=PATH, or <data set>=<path>")
+    run.add_argument("--scale", default="small", choices=SCALES, help="how large; default small")
+    run.add_argument("--seeds", type=int, default=3, help="number of runs, with seeds 0, 1, ...; default 3")
+    run.add_argument("--out", type=Path, help="JSON file; default among the paper's results")
+    return parser
+
+
+def _list() -> None:
+    for found in load_experiments().values():
+        print(f"{found.id:28} {found.title} [{', '.join(found.columns)}]")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    out = arguments.out or result_path(arguments.id, arguments.data, arguments.scale)
+    result = run_experiment(arguments.id, arguments.data, arguments.scale, range(arguments.seeds), out)
+    print(result_table(result).to_string())
+    print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Experiments by id, and running them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facekit.experiments.results import build_result, write_json
+
+PAPER_ROOMS = ("decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl")
+SCALES = ("smoke", "notebook", "small", "paper")
+
+Measured = Mapping[str, Mapping[str, float | None]]
+"""Method to column to number; None where the number would need data that is not there."""
+
+
+class ExperimentError(ValueError):
+    """An experiment that is not known, or a request or a result that does not fit it."""
+
+
+@dataclass
+class Run:
+    """What one run of an experiment is asked for.
+
+    Attributes:
+        data: ``world``, ``world:ict=PATH``, or ``<data set>=<path>``; ``facekit.data.parse_data`` reads it.
+        scale: one of ``SCALES``.
+        seed: every random choice of the run follows from it.
+        config: settings that the function notes for the record.
+    """
+
+    data: str
+    scale: str
+    seed: int
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A registered experiment: see ``experiment`` for the fields."""
+
+    id: str
+    paper: str
+    title: str
+    columns: tuple[str, ...]
+    published: Measured
+    function: Callable[[Run], Measured]
+
+
+_REGISTRY: dict[str, Experiment] = {}
+
+
+def experiment(
+    id: str, *, paper: str, title: str, columns: Sequence[str], published: Measured | None = None
+) -> Callable[[Callable[[Run], Measured]], Callable[[Run], Measured]]:
+    """Register the decorated function as the experiment ``id``.
+
+    Args:
+        id: ``<paper's room>/<table or figure>``.
+        paper: the paper in a few words.
+        title: what is measured.
+        columns: names of the measured quantities, with the unit where it is not a rate.
+        published: the paper's own numbers by method and column; methods that it lacks are our additions.
+
+    Raises:
+        ExperimentError: if the id is taken or malformed, or a published column is not among ``columns``.
+    """
+    if not re.fullmatch(r"[a-z_]+/[a-z0-9_]+", id):
+        raise ExperimentError(f"experiment id {id!r}: expected <paper>/<table or figure>, such as dmlnet/table8")
+    published = {method: dict(numbers) for method, numbers in (published or {}).items()}
+    _check_columns(id, published, columns)
+
+    def register(function: Callable[[Run], Measured]) -> Callable[[Run], Measured]:
+        if id in _REGISTRY:
+            raise ExperimentError(f"experiment {id} is registered twice")
+        _REGISTRY[id] = Experiment(id, paper, title, tuple(columns), published, function)
+        return function
+
+    return register
+
+
+def load_experiments() -> dict[str, Experiment]:
+    """Import every paper's ``experiments`` module that exists and return all experiments by id, in the book's order."""
+    for room in PAPER_ROOMS:
+        name = f"facekit.{room}"
+        if importlib.util.find_spec(name) and importlib.util.find_spec(f"{name}.experiments"):
+            importlib.import_module(f"{name}.experiments")
+    rank = {room: index for index, room in enumerate(PAPER_ROOMS)}
+    ids = sorted(_REGISTRY, key=lambda id: (rank.get(id.split("/")[0], len(rank)), _natural(id)))
+    return {id: _REGISTRY[id] for id in ids}
+
+
+def run_experiment(
+    id: str, data: str = "world", scale: str = "small", seeds: Iterable[int] = (0, 1, 2), out: Path | None = None
+) -> dict[str, Any]:
+    """Run an experiment once per seed and return its result; with ``out``, write it there after every seed.
+
+    Args:
+        id: the experiment.
+        data, scale: see ``Run``.
+        seeds: one run each.
+        out: JSON file, replaced as a whole, so that it is never half written.
+
+    Raises:
+        ExperimentError: if the id or the scale is not known, or the function measures a column it did not announce.
+    """
+    known = load_experiments()
+    if id not in known:
+        raise ExperimentError(f"no experiment {id!r}; known are: {', '.join(known) or 'none'}")
+    if scale not in SCALES:
+        raise ExperimentError(f"scale {scale!r}: expected one of {', '.join(SCALES)}")
+    seeds = list(seeds)
+    if not seeds:
+        raise ExperimentError("at least one seed is needed")
+    started, done, result = time.monotonic(), [], {}
+    for seed in seeds:
+        run = Run(data, scale, seed)
+        measured = known[id].function(run)
+        _check_columns(id, measured, known[id].columns)
+        done.append(measured)
+        result = _record(known[id], run, done, seeds[: len(done)], time.monotonic() - started)
+        if out is not None:
+            write_json(out, result)
+    return result
+
+
+def _check_columns(id: str, numbers: Measured, columns: Sequence[str]) -> None:
+    for method, cells in numbers.items():
+        for column, value in cells.items():
+            if column not in columns:
+                raise ExperimentError(f"{id}, {method}: column {column!r} is not one of {', '.join(columns)}")
+            if value is not None and not math.isfinite(value):
+                raise ExperimentError(f"{id}, {method}: {column} is {value}; expected a finite number or None")
+
+
+def _natural(id: str) -> list[Any]:
+    """Sort key that puts table10 after table9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", id)]
+
+
+def _record(
+    chosen: Experiment, run: Run, runs: Sequence[Measured], seeds: Sequence[int], seconds: float
+) -> dict[str, Any]:
+    about = {"id": chosen.id, "paper": chosen.paper, "title": chosen.title, "data": run.data, "scale": run.scale}
+    return build_result(about, chosen.columns, chosen.published, runs, seeds, run.config, seconds)

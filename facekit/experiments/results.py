@@ -1,0 +1,146 @@
+"""The JSON file that an experiment leaves: what was measured, by which command, on what, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def build_result(
+    about: Mapping[str, str],
+    columns: Sequence[str],
+    published: Mapping[str, Mapping[str, float | None]],
+    runs: Sequence[Mapping[str, Mapping[str, float | None]]],
+    seeds: Sequence[int],
+    config: Mapping[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the record of an experiment.
+
+    Args:
+        about: ``id``, ``paper``, ``title``, ``data`` and ``scale``; a path in ``data`` is left out of the record.
+        columns: names of the measured quantities.
+        published: the paper's numbers by method and column.
+        runs: measured numbers by method and column, one mapping per seed.
+        seeds: as many as runs.
+        config: settings noted by the experiment.
+        seconds: duration of all runs.
+    """
+    methods = dict.fromkeys([*published, *(method for measured in runs for method in measured)])
+    rows = []
+    for method in methods:
+        measured = {column: _summary([run.get(method, {}).get(column) for run in runs]) for column in columns}
+        rows.append({"method": method, "paper": dict(published.get(method, {})), "measured": measured})
+    data = re.sub(r"=.*", "=PATH", about["data"])
+    command = f"python -m facekit run {about['id']} --data {data} --scale {about['scale']} --seeds {len(seeds)}"
+    return {
+        **about,
+        "data": without_path(about["data"]),
+        "columns": list(columns),
+        "rows": rows,
+        "seeds": list(seeds),
+        "config": dict(config),
+        "command": command,
+        "commit": _commit(),
+        "hardware": _hardware(),
+        "seconds": round(seconds, 1),
+    }
+
+
+def result_path(id: str, data: str, scale: str) -> Path:
+    """Return where a result belongs: beside the paper's chapters when run from the repository, else ``results/``."""
+    room, _, name = id.partition("/")
+    folder = Path("book", room) if Path("book", room).is_dir() else Path(room)
+    kind = re.sub(r"[^a-z0-9]+", "_", without_path(data).lower())
+    return folder / "results" / f"{name}.{kind}.{scale}.json"
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` to ``path`` in one step: a reader finds the old file or the new one, never a part."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def result_table(result: Mapping[str, Any] | str | Path) -> pd.DataFrame:
+    """Return a result as a table: methods down, and for every column the paper's number beside ours as mean ± std.
+
+    Args:
+        result: what ``run_experiment`` returned, or the path of a JSON file that it wrote.
+    """
+    import pandas as pd
+
+    if not isinstance(result, Mapping):
+        result = json.loads(Path(result).read_text(encoding="utf-8"))
+    rows = {}
+    for row in result["rows"]:
+        cells = {}
+        for column in result["columns"]:
+            ours = row["measured"].get(column)
+            cells[column, "paper"] = "–" if row["paper"].get(column) is None else f"{row['paper'][column]:g}"
+            cells[column, "ours"] = "–" if ours is None else f"{ours['mean']:.3g} ± {ours['std']:.1g}"
+        rows[row["method"]] = cells
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
+
+
+def without_path(data: str) -> str:
+    """Return a data argument without the reader's path: ``world:procedural``, ``world:ict``, ``bu3dfe``."""
+    kind = data.split("=")[0]
+    return "world:procedural" if kind == "world" else kind
+
+
+def _summary(values: Sequence[float | None]) -> dict[str, Any] | None:
+    """Return mean, standard deviation (between runs) and the runs themselves; None if a run did not measure it."""
+    if any(value is None for value in values):
+        return None
+    runs = [float(value) for value in values]
+    spread = statistics.stdev(runs) if len(runs) > 1 else 0.0
+    return {"mean": statistics.fmean(runs), "std": spread, "runs": runs}
+
+
+def _commit() -> str | None:
+    """Return the commit of the running code, marked when files differ from it; None outside a repository."""
+    folder = Path(__file__).parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(folder))
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _hardware() -> str:
+    """Describe the processor, its cores and the GPUs."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file() and (found := re.search(r"model name\s*:\s*(.+)", info.read_text())):
+        name = found[1]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return ", ".join([f"{cores} x {name}", *gpus])

@@ -1,0 +1,23 @@
+"""Figures for the book: meshes to turn around, image grids, curves, confusion matrices and embeddings in one look.
+
+Chart functions return a ``plotly.graph_objects.Figure``; pass it to ``show``, which draws it both in JupyterLab and in
+the built pages. ``image_grid`` returns a PIL image, which a notebook displays by itself.
+"""
+
+from facekit.plotting.charts import confusion_matrix, curves, embedding
+from facekit.plotting.images import image_grid
+from facekit.plotting.meshes import mesh_figure
+from facekit.plotting.show import show
+from facekit.plotting.style import DIVERGING, PALETTE, SEQUENTIAL
+
+__all__ = [
+    "DIVERGING",
+    "PALETTE",
+    "SEQUENTIAL",
+    "confusion_matrix",
+    "curves",
+    "embedding",
+    "image_grid",
+    "mesh_figure",
+    "show",
+]

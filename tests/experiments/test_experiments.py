@@ -1,0 +1,138 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from facekit.__main__ import main
+from facekit.experiments import (
+    ExperimentError,
+    Run,
+    experiment,
+    load_experiments,
+    registry,
+    result_path,
+    result_table,
+    run_experiment,
+    without_path,
+    write_json,
+)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """An experiment whose numbers follow from the seed, in a registry of its own."""
+    monkeypatch.setattr(registry, "_REGISTRY", {})
+    monkeypatch.setattr(registry, "PAPER_ROOMS", ())
+    published = {"baseline": {"accuracy": 83.7}, "needs a licence": {"accuracy": 90.0}}
+
+    @experiment("toy/table2", paper="Nobody 2020", title="A table", columns=("accuracy", "speed"), published=published)
+    def table2(run: Run):
+        run.config["size"] = 4
+        return {"baseline": {"accuracy": 80.0 + run.seed, "speed": 2.0}, "ours": {"accuracy": 85.0, "speed": None}}
+
+    return table2
+
+
+def test_result_has_means_runs_and_the_papers_numbers(toy):
+    result = run_experiment("toy/table2", "world:ict=/somewhere/model.npz", "smoke", [0, 1, 2])
+    baseline, licensed, ours = result["rows"]
+    assert baseline["method"] == "baseline" and baseline["paper"] == {"accuracy": 83.7}
+    assert baseline["measured"]["accuracy"] == {"mean": 81.0, "std": 1.0, "runs": [80.0, 81.0, 82.0]}
+    assert licensed["measured"] == {"accuracy": None, "speed": None}
+    assert ours["paper"] == {} and ours["measured"]["speed"] is None
+    assert result["data"] == "world:ict" and "/somewhere" not in json.dumps(result)
+    assert result["command"] == "python -m facekit run toy/table2 --data world:ict=PATH --scale smoke --seeds 3"
+    assert result["seeds"] == [0, 1, 2] and result["config"] == {"size": 4}
+    assert result["hardware"] and result["seconds"] >= 0 and "commit" in result
+
+
+def test_file_is_written_after_every_seed(toy, tmp_path):
+    out = tmp_path / "results" / "table2.json"
+
+    def stop(run):
+        if run.seed == 2:
+            raise KeyboardInterrupt
+        return toy(run)
+
+    registry._REGISTRY["toy/table2"] = registry.Experiment(
+        "toy/table2", "Nobody 2020", "A table", ("accuracy", "speed"), {}, stop
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment("toy/table2", scale="smoke", seeds=range(3), out=out)
+    assert json.loads(out.read_text())["seeds"] == [0, 1]
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_write_json_replaces_whole_files_only(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1} and list(tmp_path.iterdir()) == [path]
+
+
+def test_table_sets_the_papers_number_beside_ours(toy, tmp_path):
+    path = tmp_path / "result.json"
+    run_experiment("toy/table2", scale="smoke", out=path)
+    table = result_table(path)
+    assert table.loc["baseline", ("accuracy", "paper")] == "83.7"
+    assert table.loc["baseline", ("accuracy", "ours")] == "81 ± 1"
+    assert table.loc["needs a licence", ("accuracy", "ours")] == "–"
+
+
+def test_requests_that_do_not_fit(toy):
+    with pytest.raises(ExperimentError, match="no experiment 'toy/table9'; known are: toy/table2"):
+        run_experiment("toy/table9")
+    with pytest.raises(ExperimentError, match="scale 'huge': expected one of smoke, notebook, small, paper"):
+        run_experiment("toy/table2", scale="huge")
+    with pytest.raises(ExperimentError, match="at least one seed"):
+        run_experiment("toy/table2", seeds=[])
+
+
+def test_registering_what_does_not_fit(toy):
+    about = {"paper": "Nobody 2020", "title": "A table", "columns": ("accuracy",)}
+    with pytest.raises(ExperimentError, match="registered twice"):
+        experiment("toy/table2", **about)(toy)
+    with pytest.raises(ExperimentError, match="expected <paper>/<table or figure>"):
+        experiment("table 2", **about)
+    with pytest.raises(ExperimentError, match="column 'f1' is not one of accuracy"):
+        experiment("toy/table3", **about, published={"ours": {"f1": 1.0}})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_none_stop_the_run(toy, number):
+    experiment("toy/table3", paper="", title="", columns=("a",))(lambda run: {"ours": {"a": number}})
+    with pytest.raises(ExperimentError, match="ours: a is"):
+        run_experiment("toy/table3", scale="smoke")
+
+
+def test_tables_are_listed_in_reading_order(toy):
+    for name in ("toy/table10", "toy/figure3"):
+        experiment(name, paper="", title="", columns=("a",))(toy)
+    assert list(load_experiments()) == ["toy/figure3", "toy/table2", "toy/table10"]
+
+
+def test_data_names_without_paths(tmp_path, monkeypatch):
+    assert without_path("world") == "world:procedural"
+    assert without_path("bu3dfe=/data/BU_3DFE") == "bu3dfe"
+    monkeypatch.chdir(tmp_path)
+    assert result_path("dmlnet/table8", "world", "small").as_posix() == (
+        "dmlnet/results/table8.world_procedural.small.json"
+    )
+    (tmp_path / "book" / "dmlnet").mkdir(parents=True)
+    assert result_path("dmlnet/table8", "kdef=/x", "paper").as_posix() == "book/dmlnet/results/table8.kdef.paper.json"
+
+
+def test_command_line(toy, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert main(["list"]) == 0 and "toy/table2" in capsys.readouterr().out
+    assert main(["run", "toy/table2", "--scale", "smoke", "--seeds", "1", "--out", str(out)]) == 0
+    assert f"written to {out}" in capsys.readouterr().out
+    assert main(["run", "toy", "--out", str(out)]) == 2
+    assert "no experiment 'toy'" in capsys.readouterr().err
+
+
+def test_list_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "facekit", "list"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

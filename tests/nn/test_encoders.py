@@ -1,0 +1,71 @@
+"""Backbones cut in two give torchvision's own features; projectors have the layers that their widths name."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from facekit.nn import ENCODERS, Encoder, EncoderError, perceptron
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_shapes_are_those_announced(name):
+    encoder = Encoder(name).eval()
+    with torch.no_grad():
+        maps, vectors = encoder.features(torch.rand(2, 3, 64, 64))
+    assert maps.shape == (2, encoder.map_channels, 4, 4)
+    assert vectors.shape == (2, encoder.dim)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "swin_t"])
+def test_vectors_are_what_torchvision_classifies(name, monkeypatch):
+    torch.manual_seed(0)
+    whole = torchvision.models.get_model(name).eval()
+    monkeypatch.setattr(torchvision.models, name, lambda weights: whole)
+    encoder = Encoder(name).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        classify = whole.head if name == "swin_t" else whole.fc
+        torch.testing.assert_close(classify(encoder(images)), whole(images))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_other_channels_change_the_first_convolution_alone(name):
+    encoder = Encoder(name, channels=4).eval()
+    with torch.no_grad():
+        assert encoder(torch.rand(1, 4, 64, 64)).shape == (1, encoder.dim)
+    changed = sum(p.numel() for p in encoder.parameters()) - sum(p.numel() for p in Encoder(name).parameters())
+    readers = [m for m in encoder.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 4]
+    assert changed == sum(m.weight.numel() // 4 for m in readers) > 0
+
+
+def test_cached_weights_are_used_where_the_file_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    assert not Encoder("resnet18", weights="cached").pretrained
+    stored = torchvision.models.resnet18()
+    (tmp_path / "checkpoints").mkdir()
+    url = torchvision.models.ResNet18_Weights.DEFAULT.url
+    torch.save(stored.state_dict(), tmp_path / "checkpoints" / url.rsplit("/", 1)[-1])
+    encoder = Encoder("resnet18", weights="cached")
+    assert encoder.pretrained
+    torch.testing.assert_close(encoder.early[0].weight, stored.conv1.weight, rtol=0, atol=0)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(EncoderError, match="expected one of resnet_tiny, resnet18"):
+        Encoder("resnet19")
+    with pytest.raises(EncoderError, match="expected one of random, cached, imagenet"):
+        Encoder("resnet18", weights="faces")
+    with pytest.raises(EncoderError, match="no ImageNet weights"):
+        Encoder("resnet_tiny", weights="imagenet")
+
+
+def test_perceptron_has_a_layer_for_each_width():
+    head = perceptron([8, 16, 16, 4])
+    assert [m.out_features for m in head if isinstance(m, nn.Linear)] == [16, 16, 4]
+    assert sum(isinstance(m, nn.BatchNorm1d) for m in head) == 2
+    assert head(torch.rand(5, 8)).shape == (5, 4)
+    assert [m.bias is None for m in head if isinstance(m, nn.Linear)] == [True, True, False]
+    assert not any(isinstance(m, nn.BatchNorm1d) for m in perceptron([8, 16, 4], batch_norm=False))
+    with pytest.raises(ValueError, match="input and an output"):
+        perceptron([8])
