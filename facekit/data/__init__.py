@@ -1,6 +1,6 @@
 """Data: manifests, subject-independent folds, the synthetic face world with its protocol twins, caches, transforms."""
 
-from facekit.data.cache import RenderCache
+from facekit.data.cache import RenderCache, load_all
 from facekit.data.encodings import au_matrix, expression_ids, label_ids, pose_classes
 from facekit.data.folds import (
     PUBLISHED_FOLDS,
@@ -67,6 +67,7 @@ __all__ = [
     "expression_ids",
     "label_ids",
     "landmark_boxes",
+    "load_all",
     "load_each",
     "mirror",
     "missing_labels",

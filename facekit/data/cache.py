@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -135,6 +135,41 @@ class RenderCache(DataSource):
     def _open(self, mode: str) -> dict[str, np.ndarray]:
         names = [*self._keys(), "done"]
         return {name: np.load(self.folder / f"{name}.npy", mmap_mode=mode) for name in names}
+
+
+def load_all(
+    source: DataSource,
+    outputs: Sequence[str] | None = None,
+    block: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sample:
+    """All samples of a source in memory: the entries `outputs`, or all; images (N, 3, H, W) as 8-bit whole numbers.
+
+    The samples are loaded `block` at a time; `progress` is called with the rows done and the rows in all.
+
+    Raises
+    ------
+    DataError
+        if the source is empty or lacks one of the outputs.
+    """
+    if len(source) == 0:
+        raise DataError(f"{source.name}: there is no row to load")
+    parts: list[Sample] = []
+    for start in range(0, len(source), block):
+        sample = source.batch(np.arange(start, min(start + block, len(source))))
+        absent = [key for key in outputs or () if key not in sample]
+        if absent:
+            raise DataError(f"{source.name} has no output {absent[0]!r}; it has {', '.join(sample)}")
+        kept = {key: sample[key] for key in outputs or sample}
+        parts.append({key: to_bytes(value) if key in _EIGHT_BITS else value for key, value in kept.items()})
+        if progress is not None:
+            progress(min(start + block, len(source)), len(source))
+    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Images in [0, 1] as whole numbers from 0 to 255, uint8."""
+    return (images * 255.0).round().byte()
 
 
 def table_hash(table: pd.DataFrame) -> str:

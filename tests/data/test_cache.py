@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from facekit.data.cache import RenderCache
+from facekit.data.cache import RenderCache, load_all
 from facekit.data.sources import DataError, DataSource
 
 KEPT = ("image", "depth", "mask", "landmarks", "expression")
@@ -64,7 +64,7 @@ def test_a_killed_build_goes_on_where_it_was(world, tmp_path):
 
 KILLED = """
 import os, signal, sys, numpy as np, pandas as pd, torch
-from facekit.data.cache import RenderCache
+from facekit.data.cache import RenderCache, load_all
 from facekit.data.sources import DataSource
 def load(rows):
     if rows.index[0] >= 12:
@@ -113,3 +113,21 @@ def test_what_cannot_be_cached(world, tmp_path):
         RenderCache(world, tmp_path / "new", ("colour",)).build()
     with pytest.raises(DataError, match="must differ"):
         RenderCache(world.select([0, 0]), tmp_path / "twice", KEPT)
+
+
+def test_all_samples_are_held_in_memory_as_they_are_loaded(world):
+    seen = []
+    held = load_all(world, ["image", "pose"], block=8, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(8, 20), (16, 20), (20, 20)]
+    assert set(held) == {"image", "pose"} and held["image"].dtype == torch.uint8
+    parts = [world.batch(rows) for rows in np.split(np.arange(20), [8, 16])]
+    whole = {key: torch.cat([part[key] for part in parts]) for key in held}
+    torch.testing.assert_close(held["image"].float() / 255, whole["image"])
+    torch.testing.assert_close(held["pose"], whole["pose"], rtol=0, atol=0)
+
+
+def test_what_cannot_be_held_in_memory(world):
+    with pytest.raises(DataError, match="no output 'warmth'"):
+        load_all(world, ["warmth"])
+    with pytest.raises(DataError, match="no row"):
+        load_all(world.select([]))

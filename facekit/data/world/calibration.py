@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facekit.data.cache import load_all
 from facekit.data.encodings import expression_ids
 from facekit.data.sources import DataError, DataSource
 
@@ -86,8 +87,7 @@ def _labelled_pictures(source: DataSource, classes: Sequence[str]) -> tuple[Tens
     rows = (labels >= 0).nonzero()[:, 0]
     if len(rows) == 0:
         raise DataError(f"{source.name}: no row has an expression among {', '.join(classes)}")
-    parts = [(source.batch(part)["image"] * 255).round().byte() for part in rows.split(64)]
-    return torch.cat(parts), labels[rows]
+    return load_all(source.select(rows.numpy()), ["image"])["image"], labels[rows]
 
 
 def _scaled(pictures: Tensor) -> Tensor:
