@@ -222,7 +222,7 @@ def _towards_planes(points: Tensor, goal: Tensor, normals: Tensor) -> Similarity
 
 
 def rotation_from_vector(vector: Tensor) -> Tensor:
-    """Rotation `(..., 3, 3)` by |vector| radians about the direction of `vector (..., 3)`."""
+    """Rotation `(..., 3, 3)` about the direction of `vector (..., 3)`, by its length in radians."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))

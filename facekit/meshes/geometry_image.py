@@ -24,7 +24,7 @@ class GeometryImage(nn.Module):
     Args:
         uv: `(V, 2)` in [0, 1], for instance from `harmonic_uv`.
         faces: `(F, 3)`.
-        size: n.
+        size: height and width n of the images, in pixels.
         allow_flipped: take a map with turned-over triangles; where triangles overlap, the lowest face id shows.
 
     Attributes:

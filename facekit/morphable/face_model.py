@@ -24,14 +24,15 @@ class FaceModelError(ValueError):
 
 
 class FaceModel(nn.Module):
-    """Base class of all face models.
+    """Base class of all face models. The buffers follow `.to(device)`.
 
-    Buffers (all follow `.to(device)`):
+    Buffers:
         faces (F, 3) int64: triangles, counter-clockwise seen from outside.
         uv (V, 2): texture coordinates in [0, 1], v up.
         landmarks (68,) int64: vertices of the Multi-PIE/iBUG landmarks, the first at the image-left end of the jaw
             line (x < 0); (0,) when a model's files do not say.
         symmetry (V,) int64: each vertex's mirror partner (x -> -x); an involution wherever the mesh is symmetric.
+
     Attributes:
         regions: named vertex masks, bool (V,); usually "skin", "eyes", "mouth_interior", "lips", "nose", "brows".
         num_vertices, num_identity, num_expression, num_texture: sizes of a face and of its three codes.

@@ -38,6 +38,7 @@ class LinearFaceModel(FaceModel):
         mean_albedo (V, 3), texture_basis (K_tex, V, 3): RGB in [0, 1], encoded as `albedo_encoding` says.
         unit_matrix (2A + 4, K_exp): expression code per unit of each action unit (right and left side alternating)
             and per degree of gaze towards +x, -x, +y and -y; (0, K_exp) when the model knows no action units.
+
     Attributes:
         expression_range: bounds that `expression_code` keeps to, or None.
         albedo_encoding: "linear", or "srgb" for bases of photographs' pixel values, decoded by `albedo`.
