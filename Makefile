@@ -23,6 +23,7 @@ book: $(INSTALLED) ## build the book's pages from the committed outputs
 	@echo "The book is built: open file://$(CURDIR)/$(PAGES)/index.html"
 
 test: $(INSTALLED) book ## check style, run the tests and every notebook, check the built pages
+	@sh scripts/browser.sh
 	$(PYTHON_IN) -m ruff check .
 	$(PYTHON_IN) -m ruff format --check .
 	$(ONE_THREAD) $(PYTHON_IN) -m pytest -q -n $(JOBS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 600 tests $(NOTEBOOKS)
