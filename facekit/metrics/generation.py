@@ -6,6 +6,8 @@ tens of thousands of meshes of tens of thousands of vertices, memory-mapped if n
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,8 @@ from torch import Tensor
 from facekit.metrics.surface import vertex_errors
 
 _PIECE = 32_000_000  # numbers held at once by one intermediate result
-_REGIONS = 1024
+_CACHED = 100_000  # numbers that stay in a core's cache from one pass over them to the next
+_FINE, _COARSE = 1024, 64  # regions of a mesh
 
 
 def mean_vertex_distance(first: Tensor, second: Tensor) -> Tensor:
@@ -70,9 +73,23 @@ def pair_distances(meshes: Tensor, pairs: Tensor) -> Tensor:
     Returns:
         ``(P,)``, mm.
     """
-    at_once = max(1, _PIECE // (3 * meshes.shape[1]))
-    parts = [mean_vertex_distance(meshes[part[:, 0]], meshes[part[:, 1]]) for part in pairs.split(at_once)]
+    at_once = max(1, (_PIECE if meshes.is_cuda else _CACHED) // (3 * meshes.shape[1]))
+    parts = [_mean_length(_differences(meshes, part)) for part in pairs.split(at_once)]
     return torch.cat(parts)
+
+
+def _differences(meshes: Tensor, pairs: Tensor) -> Tensor:
+    """Return first minus second of each pair ``(P, V, 3)``; a single pair is read where it lies."""
+    if len(pairs) == 1:
+        first, second = pairs[0].tolist()
+        return (meshes[first] - meshes[second])[None]
+    return meshes[pairs[:, 0]] - meshes[pairs[:, 1]]
+
+
+def _mean_length(differences: Tensor) -> Tensor:
+    """Return the mean length of each row's vectors ``(P, V, 3)``, faster than a norm over an axis of three."""
+    squared = differences * differences
+    return (squared[..., 0] + squared[..., 1]).add_(squared[..., 2]).sqrt_().mean(dim=-1)
 
 
 @torch.no_grad()
@@ -104,9 +121,10 @@ def specificity(samples: Tensor, training: Tensor) -> float:
 def nearest_training_mesh(samples: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
     """Find the training mesh of least mean vertex distance to each sample, exactly.
 
-    The mean vertex distance is at least the mean distance of the centres of small regions, since the length of a mean
-    is at most the mean of the lengths. That bound is cheap, and a pair is measured in full only while its bound is less
-    than the best distance found so far.
+    The mean vertex distance is at least the mean distance of the centres of regions, since the length of a mean is at
+    most the mean of the lengths. Large regions give a bound that costs next to nothing, small ones a bound that is
+    nearly the distance itself: a pair meets the second bound only while the first is less than the best distance found
+    so far, and is measured in full only while the second is.
 
     Args:
         samples: vertices ``(S, V, 3)``, mm.
@@ -123,40 +141,36 @@ def nearest_training_mesh(samples: Tensor, training: Tensor) -> tuple[Tensor, Te
             f"expected samples (S, V, 3) and training (N, V, 3), found {tuple(samples.shape)}, {tuple(training.shape)}"
         )
     regions = _regions(samples[0])
-    planes, centres = _planes(samples), _region_centres(samples, regions)
+    sample_levels = _levels(samples, regions)
     best = samples.new_full((len(samples),), torch.inf)
     nearest = torch.zeros(len(samples), dtype=torch.long, device=samples.device)
     at_once = max(1, _PIECE // (3 * samples.shape[1]))
     for start in range(0, len(training), at_once):
-        chunk = training[start : start + at_once].to(samples)
-        chunk_centres = _region_centres(chunk, regions)
-        bounds = torch.stack([_plane_distance(centre, chunk_centres) for centre in centres]) * (1 - 1e-5)
-        _improve(planes, _planes(chunk), bounds, start, best, nearest)
+        levels = _levels(training[start : start + at_once].to(samples), regions)
+        bounds = torch.stack([_plane_distance(centres, levels.coarse) for centres in sample_levels.coarse])
+        for row in torch.nonzero(bounds.amin(dim=1) < best).flatten().tolist():
+            sample = _Levels(*(level[row] for level in sample_levels))
+            candidates = torch.nonzero(bounds[row] < best[row]).flatten()
+            distance, place = _nearest_of(sample, levels, candidates, best[row])
+            if distance < best[row]:
+                best[row], nearest[row] = distance, start + place
     return best, nearest
 
 
-def _improve(samples: Tensor, chunk: Tensor, bounds: Tensor, start: int, best: Tensor, nearest: Tensor) -> None:
-    """Measure the pairs that may beat ``best``, the most promising first, and note the improvements in place.
+def _nearest_of(sample: _Levels, levels: _Levels, candidates: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the least distance of a sample to the ``candidates (C,)``, and which it is, if it is less than ``best``.
 
-    Args:
-        samples, chunk: coordinate planes ``(S, 3, V)`` and ``(C, 3, V)``.
-        bounds: ``(S, C)``, at most the distances.
-        start: number of the chunk's first mesh.
-        best, nearest: ``(S,)``.
+    The most promising candidates come first, in portions that grow.
     """
-    ordered, order = bounds.sort(dim=1)
-    rank, at_once = 0, 1
-    while rank < bounds.shape[1]:
-        rows = torch.nonzero(ordered[:, rank] < best).flatten()
-        if not len(rows):
-            return
-        for row in rows.tolist():
-            candidates = order[row, rank : rank + at_once]
-            candidates = candidates[ordered[row, rank : rank + at_once] < best[row]]
-            distance, place = _plane_distance(samples[row], chunk[candidates]).min(dim=0)
-            if distance < best[row]:
-                best[row], nearest[row] = distance, start + candidates[place]
-        rank, at_once = rank + at_once, min(2 * at_once, 64)
+    bounds, order = _plane_distance(sample.fine, levels.fine[candidates]).sort()
+    candidates, found, rank, portion = candidates[order], candidates[0], 0, 1
+    while rank < len(candidates) and bounds[rank] < best:
+        few = candidates[rank : rank + portion][bounds[rank : rank + portion] < best]
+        distance, place = _plane_distance(sample.planes, levels.planes[few]).min(dim=0)
+        if distance < best:
+            best, found = distance, few[place]
+        rank, portion = rank + portion, min(2 * portion, 64)
+    return best, found
 
 
 def _plane_distance(one: Tensor, many: Tensor) -> Tensor:
@@ -169,19 +183,36 @@ def _plane_distance(one: Tensor, many: Tensor) -> Tensor:
     return squared.sqrt_().mean(dim=1)
 
 
-def _planes(meshes: Tensor) -> Tensor:
-    """Return vertices ``(N, V, 3)`` as coordinate planes ``(N, 3, V)``."""
-    return meshes.transpose(1, 2).contiguous()
+class _Levels(NamedTuple):
+    """Coordinate planes of meshes: ``planes (N, 3, V)``, and those of the centres of small and of large regions.
+
+    The centres are scaled such that their mean distance is a lower bound of the mean vertex distance, even rounded.
+    """
+
+    planes: Tensor
+    fine: Tensor
+    coarse: Tensor
+
+
+def _levels(meshes: Tensor, regions: Tensor) -> _Levels:
+    """Return vertices ``(N, V, 3)`` at three resolutions; ``regions (R, K)`` holds vertex ids."""
+    planes = meshes.transpose(1, 2).contiguous()
+    at_once = max(1, _PIECE // (3 * meshes.shape[1]))
+    share = (1 - 1e-5) * regions.numel() / meshes.shape[1]
+    parts = [part[:, :, regions.flatten()].unflatten(2, regions.shape).mean(dim=3) for part in planes.split(at_once)]
+    fine = share * torch.cat(parts)
+    # Neighbours in the list of regions came out of one cut, so that a run of them is a region, too.
+    return _Levels(planes, fine, fine.unflatten(2, (min(_COARSE, len(regions)), -1)).mean(dim=3))
 
 
 def _regions(vertices: Tensor) -> Tensor:
     """Cut a mesh into regions of equal size by halving along the longest side; return vertex ids ``(R, V // R)``.
 
-    Fewer than R vertices are left over, and count as not moving at all.
+    Fewer than R vertices are left over, and count as not moving at all. R is a power of two.
     """
     points = vertices.detach().double().cpu().numpy()
     blocks = [np.arange(len(points))]
-    while len(blocks) < _REGIONS and len(blocks[0]) >= 8:
+    while len(blocks) < _FINE and len(blocks[0]) >= 8:
         halves = []
         for block in blocks:
             axis = np.ptp(points[block], axis=0).argmax()
@@ -190,11 +221,3 @@ def _regions(vertices: Tensor) -> Tensor:
             halves += [ordered[:half], ordered[half : 2 * half]]
         blocks = halves
     return torch.from_numpy(np.stack(blocks)).to(vertices.device)
-
-
-def _region_centres(meshes: Tensor, regions: Tensor) -> Tensor:
-    """Return the planes of the regions' centres ``(N, 3, R)``, scaled so that their mean distance is a lower bound."""
-    at_once = max(1, _PIECE // (3 * meshes.shape[1]))
-    share = regions.numel() / meshes.shape[1]
-    parts = [part[:, regions.flatten()].reshape(-1, *regions.shape, 3).mean(dim=2) for part in meshes.split(at_once)]
-    return share * _planes(torch.cat(parts))

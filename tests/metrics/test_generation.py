@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -38,8 +39,9 @@ def test_mean_vertex_distance_is_the_mean_over_vertices():
 def test_pair_distances_in_small_pieces(monkeypatch):
     shapes, pairs = meshes(6), draw_pairs(6, 50, generator())
     whole = pair_distances(shapes, pairs)
-    monkeypatch.setattr(generation, "_PIECE", 3 * 400 * 7)
-    torch.testing.assert_close(pair_distances(shapes, pairs), whole)
+    for most in (7, 1):
+        monkeypatch.setattr(generation, "_CACHED", 3 * 400 * most)
+        torch.testing.assert_close(pair_distances(shapes, pairs), whole)
     assert float(whole[3]) == pytest.approx(naive_distance(*shapes[pairs[3]]))
 
 
@@ -84,30 +86,52 @@ def test_nearest_training_mesh_is_exact(monkeypatch, dtype, vertices):
     assert specificity(samples, training) == pytest.approx(float(every.min(dim=1).values.mean()))
 
 
-def test_bound_is_never_above_the_distance():
+def test_bounds_are_never_above_the_distance():
     samples, training = meshes(5, 1000, 1), meshes(30, 1000, 2)
     regions = generation._regions(samples[0])
     assert len(regions.unique()) == regions.numel() > 850
-    first, second = (generation._region_centres(shapes, regions) for shapes in (samples, training))
-    bounds = torch.stack([generation._plane_distance(centre, second) for centre in first])
+    first, second = (generation._levels(shapes, regions) for shapes in (samples, training))
     every = torch.stack([mean_vertex_distance(sample, training) for sample in samples])
-    assert (bounds <= every).all() and (bounds > 0.8 * every).all()
+    for level, least in (("planes", 0.999), ("fine", 0.8), ("coarse", 0.7)):
+        pairs = zip(getattr(first, level), [getattr(second, level)] * 5, strict=True)
+        bounds = torch.stack([generation._plane_distance(one, many) for one, many in pairs])
+        assert (bounds <= every * (1 + 1e-12)).all() and (bounds > least * every).all(), level
+    assert first.coarse.shape == (5, 3, 64)
 
 
 def test_few_pairs_are_measured_in_full(monkeypatch):
-    """Between clusters of shapes, as of people, the bound alone decides."""
-    centres = 20 * meshes(40, 500, 3)
-    training = (centres[:, None] + meshes(5, 500, 4)).flatten(0, 1)
-    samples = centres[:10] + meshes(10, 500, 5)
-    measured = []
-    full = generation._plane_distance
-    monkeypatch.setattr(
-        generation,
-        "_plane_distance",
-        lambda one, many: measured.append(len(many) * (one.shape[1] == 500)) or full(one, many),
-    )
+    """Between clusters of shapes, as of people, the bounds alone decide, and mostly the cheap one."""
+    centres = 20 * meshes(40, 1000, 3)
+    training = (centres[:, None] + meshes(5, 1000, 4)).flatten(0, 1)
+    samples = centres[:10] + meshes(10, 1000, 5)
+    measured = {1000: 0, 128: 0, 64: 0}
+    whole = generation._plane_distance
+
+    def counted(one, many):
+        measured[one.shape[1]] += len(many)
+        return whole(one, many)
+
+    monkeypatch.setattr(generation, "_PIECE", 3 * 1000 * 20)
+    monkeypatch.setattr(generation, "_plane_distance", counted)
     nearest_training_mesh(samples, training)
-    assert 0 < sum(measured) < 0.1 * len(samples) * len(training)
+    assert measured[64] == len(samples) * len(training)
+    assert 0 < measured[1000] < 0.1 * measured[64] and measured[128] < 0.5 * measured[64]
+
+
+def test_memory_mapped_meshes_are_read_in_pieces(tmp_path, monkeypatch):
+    """No more than a piece of the training set is ever turned into an intermediate result."""
+    shapes = meshes(60, dtype=torch.float32)
+    np.save(tmp_path / "training.npy", shapes.numpy())
+    training = torch.from_numpy(np.load(tmp_path / "training.npy", mmap_mode="c"))
+    rows, levels = [], generation._levels
+    monkeypatch.setattr(generation, "_PIECE", 3 * 400 * 7)
+    monkeypatch.setattr(generation, "_levels", lambda part, regions: rows.append(len(part)) or levels(part, regions))
+    samples = meshes(3, seed=1, dtype=torch.float32)
+    distance, nearest = nearest_training_mesh(samples, training)
+    assert rows == [3] + [7] * 8 + [4]
+    every = torch.stack([mean_vertex_distance(sample, shapes) for sample in samples])
+    assert torch.equal(nearest, every.argmin(dim=1))
+    torch.testing.assert_close(distance, every.min(dim=1).values)
 
 
 def test_meshes_of_a_network_are_measured_without_gradients():
