@@ -1,4 +1,4 @@
-"""The tests' set-up brings a browser where it can and says in one sentence where it cannot. Stand-ins play the machine."""
+"""The set-up brings a browser where it can, and says in one sentence where it cannot. Stand-ins play the machine."""
 
 import subprocess
 from pathlib import Path
