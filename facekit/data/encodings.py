@@ -9,7 +9,29 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from facekit.data.manifest import EXPRESSION_LABELS, ManifestError, au_columns
+from facekit.data.manifest import EXPRESSION_LABELS, OCCLUDERS, ManifestError, au_columns
+
+EXPRESSION_WORDS: dict[str, str] = {
+    "neutral": "neutral", "angry": "anger", "disgusted": "disgust", "afraid": "fear", "fearful": "fear",
+    "scared": "fear", "happy": "happiness", "joy": "happiness", "sad": "sadness", "surprised": "surprise",
+    "painful": "pain", "nervous": "nervousness", "smiling": "smile", "squinting": "squint", "screaming": "scream",
+}  # fmt: skip
+"""What folders and tables of others call the expressions, in lower case, beside our own names."""
+
+
+def expression_name(word: str) -> str:
+    """Our name of an expression that a folder or a table calls "Happy" or "anger"; empty for an empty word.
+
+    Raises
+    ------
+    ManifestError
+        if the word stands for no expression.
+    """
+    plain = word.strip().lower()
+    name = EXPRESSION_WORDS.get(plain, plain)
+    if name and name not in EXPRESSION_LABELS:
+        raise ManifestError(f"{word!r} is not an expression; known are {', '.join(EXPRESSION_LABELS)}")
+    return name
 
 
 def expression_ids(labels: pd.Series | Sequence[str], classes: Sequence[str]) -> np.ndarray:
@@ -69,3 +91,21 @@ def au_matrix(
     coded = ~np.isnan(values)
     present = np.where(coded, values >= positive_from, False).astype(np.float32)
     return torch.from_numpy(present), torch.from_numpy(coded)
+
+
+def sample_labels(rows: pd.DataFrame, people: Sequence[str] = ()) -> dict[str, torch.Tensor]:
+    """The labels that a batch of a licensed data set has, as the face world gives them, each (N,) int64.
+
+    `expression` and `occluder` are positions in EXPRESSION_LABELS and OCCLUDERS, `intensity` is the published level,
+    `person` the subject's position in `people` and `row` the label of the row; -1 wherever nothing is published.
+    """
+    blank = [""] * len(rows)
+    intensity = rows["intensity"].to_numpy() if "intensity" in rows else np.full(len(rows), -1)
+    labels = {
+        "expression": expression_ids(rows["expression"] if "expression" in rows else blank, EXPRESSION_LABELS),
+        "intensity": intensity.astype(np.int64),
+        "occluder": positions(rows["occluder"] if "occluder" in rows else blank, OCCLUDERS),
+        "person": positions(rows["subject"] if "subject" in rows else blank, people),
+        "row": rows.index.to_numpy(dtype=np.int64),
+    }
+    return {key: torch.from_numpy(np.array(value)) for key, value in labels.items()}

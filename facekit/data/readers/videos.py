@@ -1,0 +1,87 @@
+"""Single frames of videos, read with OpenCV where it is installed.
+
+Frames are mostly asked for one after another, so a video stays open and is read on; a jump back or far ahead seeks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facekit.data.readers import Inventory
+from facekit.data.readers.pictures import MAX_PIXELS, PictureError
+
+VIDEO_ENDINGS: tuple[str, ...] = (".avi", ".mp4", ".mov", ".mkv", ".mjpg", ".mjpeg")
+MOST_FRAMES = 10_000_000
+
+_OPEN_AT_ONCE = 4
+_READ_ON = 100  # frames ahead that are read through rather than sought
+_open_videos: OrderedDict[Path, Any] = OrderedDict()
+
+
+def has_opencv() -> bool:
+    return importlib.util.find_spec("cv2") is not None
+
+
+def count_frames(path: Path, inventory: Inventory) -> int:
+    """How many frames the video says it has; 0, with a note in the inventory, if it cannot be opened."""
+    import cv2
+
+    try:
+        video = _opened(path)
+    except PictureError as error:
+        inventory.corrupt(path, str(error).removeprefix(f"{path}: "))
+        return 0
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    if not 0 < count <= MOST_FRAMES:
+        inventory.corrupt(path, f"the video says that it has {count} frames")
+        return 0
+    return count
+
+
+def read_frame(path: Path, frame: int) -> np.ndarray:
+    """Frame number `frame` (from 0) of a video, RGB (H, W, 3) uint8.
+
+    Raises
+    ------
+    PictureError
+        if OpenCV is not installed, the file is no video, or the video ends before.
+    """
+    import cv2
+
+    video = _opened(path)
+    at = int(video.get(cv2.CAP_PROP_POS_FRAMES))
+    if not at <= frame <= at + _READ_ON:
+        video.set(cv2.CAP_PROP_POS_FRAMES, frame)
+    else:
+        for _ in range(frame - at):
+            video.grab()
+    found, picture = video.read()
+    if not found or picture is None:
+        raise PictureError(f"{path}: there is no frame {frame} (counted from 0); the video ends before or is damaged")
+    return np.ascontiguousarray(picture[:, :, ::-1])
+
+
+def _opened(path: Path) -> Any:
+    """The video, open; the few used last stay so."""
+    if not has_opencv():
+        raise PictureError(f"{path}: reading a video needs OpenCV (opencv-python-headless)")
+    import cv2
+
+    if path not in _open_videos:
+        if not path.is_file():
+            raise PictureError(f"{path}: there is no such file")
+        video = cv2.VideoCapture(str(path))
+        width, height = video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if not video.isOpened() or not 1 <= width * height <= MAX_PIXELS:
+            video.release()
+            raise PictureError(f"{path}: is not a video that OpenCV can read")
+        _open_videos[path] = video
+    _open_videos.move_to_end(path)
+    while len(_open_videos) > _OPEN_AT_ONCE:
+        _open_videos.popitem(last=False)[1].release()
+    return _open_videos[path]
