@@ -1,0 +1,160 @@
+"""The data of RRL: unlabelled faces with landmarks for pre-training, AU-labelled faces for the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facekit.data import DataError, DataSource, au_matrix, load_all, parse_data, published_folds, subject_folds
+from facekit.data.folds import Fold
+from facekit.rrl.attention import attention_maps
+from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, ViewSettings, random_view
+from facekit.rrl.transport import relation_matrix
+from facekit.training import TensorSource
+
+OUTPUTS = ("image", "landmarks")
+
+
+@dataclass(frozen=True)
+class UnitProtocol:
+    """AUs of a data set, and the lowest label that counts as present."""
+
+    units: tuple[int, ...]
+    positive_from: float
+
+
+UNIT_PROTOCOLS = {
+    "bp4d": UnitProtocol((1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24), 1.0),
+    "disfa": UnitProtocol((1, 2, 4, 6, 9, 12, 25, 26), 2.0),
+}
+"""BP4D codes occurrence; of DISFA's levels 0 to 5 those greater than 1 are positive (Section 3.1)."""
+
+
+class FacePairs:
+    """Two random views of each face, with the attention maps that belong to them: a source of batches.
+
+    Args:
+        faces: anything with ``batch(rows)`` that gives ``image`` and ``landmarks`` (and ``landmarks_visible``, where
+            known), and a length.
+        units: the AUs of the attention maps.
+        views: settings of the two views.
+    """
+
+    def __init__(
+        self,
+        faces: DataSource | TensorSource,
+        units: Sequence[int],
+        views: tuple[ViewSettings, ViewSettings] = (FIRST_VIEW, SECOND_VIEW),
+    ) -> None:
+        self.faces, self.units, self.views = faces, tuple(units), views
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def batch(self, rows: Tensor, seeds: Tensor) -> dict[str, Tensor]:
+        """``image_1``, ``image_2`` (B, 3, H, W), ``attention_1``, ``attention_2`` (B, K, 14, 14), ``valid_1``,
+        ``valid_2`` (B, K) bool."""
+        faces = self.faces.batch(rows)
+        if "landmarks" not in faces:
+            raise DataError(f"the attention maps need landmarks; the source gives {', '.join(faces)}")
+        faces["image"] = to_unit_range(faces["image"])
+        made = {}
+        for number, settings in enumerate(self.views, start=1):
+            view = random_view(faces, seeds, settings, f"view {number}")
+            size = view["image"].shape[-1]
+            found = attention_maps(view["landmarks"], size, self.units, view.get("landmarks_visible"))
+            made |= {
+                f"image_{number}": view["image"],
+                f"attention_{number}": found.maps,
+                f"valid_{number}": found.valid,
+            }
+        return made
+
+
+@dataclass(frozen=True)
+class LabelledFaces:
+    """AU-labelled faces in memory.
+
+    Attributes:
+        images: (N, 3, H, W) uint8.
+        landmarks: (N, 68, 2) in pixels.
+        present, coded: (N, K) bool.
+        folds: pairs of row numbers (train, test); no person is in both.
+        units: the K AUs.
+    """
+
+    images: Tensor
+    landmarks: Tensor
+    present: Tensor
+    coded: Tensor
+    folds: tuple[Fold, ...]
+    units: tuple[int, ...]
+
+    def relation(self) -> Tensor:
+        """M (K, K) of all labels, see ``relation_matrix``."""
+        return relation_matrix(self.present, self.coded)
+
+    def attention(self) -> Tensor:
+        """Attention maps (N, K, 14, 14), made a thousand faces at a time."""
+        size = self.images.shape[-1]
+        return torch.cat([attention_maps(part, size, self.units).maps for part in self.landmarks.split(1000)])
+
+
+def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes: int) -> LabelledFaces:
+    """BP4D or DISFA, or its twin, with its AUs and three subject-exclusive folds.
+
+    The published folds are used where every one of them has somebody to test; a smaller twin is folded anew.
+
+    Args:
+        data: as ``facekit.data.parse_data`` takes it.
+        name: ``bp4d`` or ``disfa``.
+        image_size: in pixels.
+        seed: of the twin.
+        sizes: ``subjects`` and ``frames`` of the twin.
+
+    Raises:
+        DataError: the data cannot be opened, or has no landmarks.
+    """
+    source = _open(data, name, image_size, seed, **sizes)
+    present, coded = _labels(source, name)
+    folds = published_folds(source.table, name) if "fold" in source.table else []
+    if len(folds) < 3 or min(len(test) for _, test in folds) < len(source) / 10:
+        folds = subject_folds(source.table, 3, seed=0)
+    everything = load_all(source, OUTPUTS)
+    units = UNIT_PROTOCOLS[name].units
+    return LabelledFaces(everything["image"], everything["landmarks"], present, coded, tuple(folds), units)
+
+
+def label_relation(data: str, name: str, seed: int = 0, **sizes: int) -> Tensor:
+    """M (K, K), Fig. 2, of BP4D's or DISFA's labels, without loading a picture; arguments as ``labelled_faces``."""
+    return relation_matrix(*_labels(_open(data, name, 32, seed, **sizes), name))
+
+
+def unlabelled_faces(data: str, image_size: int, count: int | None, seed: int = 0, in_memory: bool = True):
+    """Faces of EmotioNet, or of its twin, as a source of ``image`` and ``landmarks``.
+
+    With ``in_memory`` all pictures are held in 8 bits; otherwise they are made or read as they are needed.
+    """
+    source = _open(data, "emotionet", image_size, seed, **({} if count is None else {"subjects": count}))
+    return TensorSource(**load_all(source, OUTPUTS)) if in_memory else source
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Images in 8 bits as float32 in [0, 1]; others as they are."""
+    return images.float() / 255.0 if images.dtype == torch.uint8 else images
+
+
+def _open(data: str, name: str, image_size: int, seed: int, **sizes: int) -> DataSource:
+    choice = parse_data(data)
+    options = {"outputs": OUTPUTS, "seed": seed, **sizes} if choice.is_world else {}
+    return choice.open(name, image_size=image_size, **options)
+
+
+def _labels(source: DataSource, name: str) -> tuple[Tensor, Tensor]:
+    """Present and coded, (N, K) bool each."""
+    protocol = UNIT_PROTOCOLS[name]
+    present, coded = au_matrix(source.table, protocol.units, protocol.positive_from)
+    return present.bool(), coded
