@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
@@ -56,3 +56,18 @@ def require_indices(indices: np.ndarray, count: int, name: str, what: str) -> np
         expected = f"0 to {count - 1}" if count else "none"
         raise FormatError(f"{name}: {what} lie in {int(indices.min())} to {int(indices.max())}, expected {expected}")
     return indices
+
+
+def inside_path(text: str, name: str) -> str:
+    """A file name that a scan gives for its texture, relative to the scan's folder, with forward slashes.
+
+    Raises
+    ------
+    FormatError
+        if it is empty, absolute (on either system), an address, or leaves the folder by `..`.
+    """
+    plain = text.strip().replace("\\", "/")
+    outside = PurePosixPath(plain).is_absolute() or PureWindowsPath(plain).drive or plain.startswith("~")
+    if not plain or outside or "://" in plain or ".." in PurePosixPath(plain).parts or not plain.isprintable():
+        raise FormatError(f"{name}: names the texture {text[:80]!r}, expected a file in the folder of the scan")
+    return str(PurePosixPath(plain))

@@ -1,0 +1,110 @@
+"""Range images of Bosphorus (.bnt): a grid of points with texture coordinates, as the scanner saw them.
+
+Little-endian: two sizes (uint16), the depth that marks the background (float64), the length and the name of the
+picture, the number of values (uint32), and five planes of float64, row by row: x, y, z, u, v.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facekit.data.formats.errors import MAX_ELEMENTS, FormatError, inside_path, read_whole
+from facekit.data.formats.vrml import Surface
+
+MOST_MILLIMETRES = 10_000.0
+"""Points farther from the scanner than ten metres are damage."""
+
+_HEAD = struct.Struct("<HHdH")
+
+
+@dataclass(frozen=True)
+class RangeImage:
+    """A range image, its first row at the top of the face.
+
+    Attributes:
+        points: (R, C, 3) float32 in millimetres; 0 in the background.
+        uv: (R, C, 2) float32: place in the picture, u from its left and v from its top, both in [0, 1].
+        valid: (R, C) bool: not background.
+        picture: file name of the picture, relative to the scan's folder.
+    """
+
+    points: np.ndarray
+    uv: np.ndarray
+    valid: np.ndarray
+    picture: str
+
+
+def read_bnt(path: str | Path) -> RangeImage:
+    """The range image of a .bnt file.
+
+    Raises
+    ------
+    FormatError
+        if the file's length is not what its header says, it names a picture outside its folder, or a point outside the
+        background is not finite or farther than MOST_MILLIMETRES away.
+    """
+    return parse_bnt(read_whole(path), str(path))
+
+
+def parse_bnt(content: bytes, name: str = "bnt") -> RangeImage:
+    """As `read_bnt`, from the file's content; `name` is for messages."""
+    if len(content) < _HEAD.size:
+        raise FormatError(f"{name}: found {len(content)} bytes, expected a header of {_HEAD.size}")
+    rows, columns, background, length = _HEAD.unpack_from(content)
+    begin = _HEAD.size + length + 4
+    expected = begin + 8 * 5 * rows * columns
+    if not 0 < rows * columns <= MAX_ELEMENTS or len(content) != expected:
+        raise FormatError(
+            f"{name}: found {len(content):,} bytes with a header of {rows} x {columns} points and a name of {length} "
+            f"bytes, expected {expected:,}"
+        )
+    (count,) = struct.unpack_from("<I", content, begin - 4)
+    if count != 5 * rows * columns:
+        raise FormatError(f"{name}: announces {count:,} values, expected 5 x {rows} x {columns}")
+    picture = content[_HEAD.size : begin - 4].rstrip(b"\0").decode("latin-1")
+    planes = np.frombuffer(content, dtype="<f8", offset=begin).reshape(5, rows, columns)[:, ::-1]
+    valid = planes[2] != background
+    _check(planes, valid, background, name)
+    points = np.where(valid, planes[:3], 0.0).astype(np.float32)
+    uv = np.where(valid, planes[3:], 0.0).astype(np.float32)
+    return RangeImage(
+        np.ascontiguousarray(points.transpose(1, 2, 0)),
+        np.ascontiguousarray(uv.transpose(1, 2, 0)),
+        valid,
+        inside_path(picture, name) if picture else "",
+    )
+
+
+def range_surface(image: RangeImage, longest_edge: float = 10.0) -> Surface:
+    """The triangles between neighbouring points, but not across gaps: no edge is longer than `longest_edge` mm.
+
+    Each square of four points gives two triangles, a square of three points one.  Vertices are the valid points, row by
+    row; `uv` has v up, as in every `Surface`.
+    """
+    numbers = np.where(image.valid, np.cumsum(image.valid.ravel()).reshape(image.valid.shape) - 1, -1)
+    a, b, c, d = numbers[:-1, :-1], numbers[1:, :-1], numbers[1:, 1:], numbers[:-1, 1:]
+    corners = [(a, b, c), (a, c, d), (a, b, d), (b, c, d)]
+    below, above, left, right = (np.stack(ids, axis=-1).reshape(-1, 3) for ids in corners)
+    whole = (below.min(1) >= 0) | (above.min(1) >= 0)  # the other diagonal, where one end of the first is missing
+    faces = np.concatenate([below, above, left[~whole], right[~whole]])
+    faces = faces[faces.min(axis=1) >= 0]
+    vertices = image.points[image.valid]
+    p = vertices[faces]
+    short = (np.square(p - np.roll(p, 1, axis=1)).sum(-1) <= longest_edge**2).all(1)
+    uv = image.uv[image.valid] * np.float32([1, -1]) + np.float32([0, 1])
+    return Surface(vertices, faces[short].astype(np.int64), uv, faces[short].astype(np.int64), image.picture)
+
+
+def _check(planes: np.ndarray, valid: np.ndarray, background: float, name: str) -> None:
+    if not np.isfinite(background):
+        raise FormatError(f"{name}: the background is marked with {background}, expected a finite number")
+    farthest = np.where(valid, np.abs(planes[:3]), 0.0).max()
+    beside = np.where(valid, np.abs(planes[3:]), 0.0).max()
+    if not farthest <= MOST_MILLIMETRES:
+        raise FormatError(f"{name}: a point lies {farthest:.3g} mm away, expected at most {MOST_MILLIMETRES:,.0f} mm")
+    if not beside <= 2.0:
+        raise FormatError(f"{name}: a texture coordinate is {beside:.3g}, expected values in [0, 1]")
