@@ -24,7 +24,7 @@ _THEBE = {"init_thebe_core", "update_thebe_context"}
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", copy_scripts)
-    app.connect("html-page-context", load_plotly)
+    app.connect("html-page-context", load_scripts)
     app.connect("config-inited", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -47,11 +47,14 @@ def copy_scripts(app: Sphinx) -> None:
         shutil.copyfile(source, static / name)
 
 
-def load_plotly(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Add plotly.js and the drawing script to a page that shows a Plotly figure."""
-    if "plotly-graph-div" in context.get("body", ""):
+def load_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Add plotly.js and the drawing script to a page with a Plotly figure, and the sorting script to one with tables."""
+    body = context.get("body", "")
+    if "plotly-graph-div" in body:
         app.add_js_file("plotly.min.js", priority=100)
         app.add_js_file("figures.js", priority=101)
+    if "sortable" in body:
+        app.add_js_file("tables.js", priority=101)
 
 
 def drop_thebe(app: Sphinx, config: Any) -> None:

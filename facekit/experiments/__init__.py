@@ -22,6 +22,7 @@ from facekit.experiments.registry import (
     run_experiment,
 )
 from facekit.experiments.results import result_path, result_table, without_path, write_json
+from facekit.experiments.scoreboard import agreement, load_results, scoreboard
 
 __all__ = [
     "PAPER_ROOMS",
@@ -30,11 +31,14 @@ __all__ = [
     "ExperimentError",
     "Measured",
     "Run",
+    "agreement",
     "experiment",
     "load_experiments",
+    "load_results",
     "result_path",
     "result_table",
     "run_experiment",
+    "scoreboard",
     "without_path",
     "write_json",
 ]

@@ -145,6 +145,19 @@ def test_search_works_without_a_server(page):
     assert not page.errors
 
 
+def test_tables_sort_by_a_click(page):
+    page.resize(*LAPTOP)
+    page.open((HTML / "book" / "scoreboard.html").as_uri())
+    table = "document.querySelector('table.sortable')"
+    column = f"[...{table}.tHead.rows[0].cells].findIndex((cell) => cell.textContent === 'measured')"
+    shown = f"JSON.stringify([...{table}.tBodies[0].rows].map((row) => row.cells[{column}].textContent))"
+    for direction in (1, -1):
+        page.run(f"{table}.tHead.rows[0].cells[{column}].click()")
+        numbers = [direction * float(text) for text in json.loads(page.run(shown)) if text]
+        assert len(set(numbers)) > 3 and numbers == sorted(numbers)
+    assert not page.errors
+
+
 def wait_for(page, script):
     """The value of a script that returns JSON, once it is true; the last one after ten seconds."""
     for _ in range(100):
