@@ -48,7 +48,7 @@ def copy_scripts(app: Sphinx) -> None:
 
 
 def load_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Add plotly.js and the drawing script to a page with a Plotly figure, and the sorting script to one with tables."""
+    """Add plotly.js and the drawing script to a page with a figure, the sorting script to one with a sortable table."""
     body = context.get("body", "")
     if "plotly-graph-div" in body:
         app.add_js_file("plotly.min.js", priority=100)
