@@ -1,0 +1,100 @@
+"""How good are the features? Linear and k-nearest-neighbour probes, fine-tuning, and neighbours across views."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from facekit.metrics import confusion_counts
+from facekit.mifar.augment import DRAWS, distorted
+from facekit.mifar.data import ViewSet
+from facekit.mifar.model import Classifier, ViewEncoder, as_float, view_features
+from facekit.mifar.recipe import FRONT, VIEW_DISTORTIONS, chosen_views, decayed
+
+
+def linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, strength: float = 0.01) -> Tensor:
+    """Class numbers (M,) of features ``test`` (M, D) by logistic regression on ``train`` (N, D), both standardised.
+
+    ``strength`` is scikit-learn's C, the inverse of the regularisation.
+    """
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+    return _predicted(probe, train, train_labels, test)
+
+
+def neighbour_probe(train: Tensor, train_labels: Tensor, test: Tensor, neighbours: int = 15) -> Tensor:
+    """Class numbers (M,) of features ``test`` by the vote of their nearest neighbours, by cosine, among ``train``."""
+    probe = KNeighborsClassifier(min(neighbours, len(train)), weights="distance", metric="cosine")
+    return _predicted(probe, train, train_labels, test)
+
+
+def _predicted(probe: object, train: Tensor, labels: Tensor, test: Tensor) -> Tensor:
+    if len(labels.unique()) < 2:
+        raise ValueError("a probe needs features of two classes or more")
+    found = probe.fit(train.double().numpy(), labels.numpy()).predict(test.double().numpy())
+    return torch.from_numpy(np.asarray(found))
+
+
+def probe_counts(encoder: ViewEncoder, train: ViewSet, test: ViewSet, kind: str = "linear") -> Tensor:
+    """Confusion counts (classes, classes) of a ``linear`` or ``neighbours`` probe on the views' vectors, side by side.
+
+    The projector is bypassed. Rows without a label must have been left out.
+    """
+    features = [view_features(encoder, chosen_views(part.images, encoder.views)).flatten(1) for part in (train, test)]
+    probe = {"linear": linear_probe, "neighbours": neighbour_probe}[kind]
+    return confusion_counts(probe(features[0], train.labels, features[1]), test.labels, len(test.classes))
+
+
+def fit_classifier(
+    model: Classifier,
+    train: ViewSet,
+    steps: int,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    encoder_rate: float = 1.0,
+    seed: int = 0,
+) -> Classifier:
+    """Train all weights of a classifier on labelled views: fine-tuning, or plain supervised training from the start.
+
+    AdamW, a one-cycle schedule, the distortions of pre-training (one version); the encoder's learning rate is
+    ``encoder_rate`` times that of the last layer.
+    """
+    device, generator = next(model.parameters()).device, torch.Generator().manual_seed(seed)
+    kinds = VIEW_DISTORTIONS if model.encoder.views == len(VIEW_DISTORTIONS) else (FRONT,)
+    images = chosen_views(train.images, model.encoder.views)
+    groups = [*decayed(model.head, 0.05), *decayed(model.encoder, 0.05)]
+    rates = [learning_rate] * 2 + [learning_rate * encoder_rate] * 2
+    optimizer = torch.optim.AdamW(groups, learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
+    model.train()
+    for _ in range(steps):
+        rows = torch.randint(len(train), (min(batch_size, len(train)),), generator=generator)
+        draws = torch.rand(len(rows), len(kinds), DRAWS, generator=generator).to(device)
+        batch = as_float(images[rows].to(device))
+        batch = torch.stack([distorted(batch[:, v], kind, draws[:, v]) for v, kind in enumerate(kinds)], 1)
+        loss = F.cross_entropy(model(batch), train.labels[rows].to(device), label_smoothing=0.05)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def classifier_counts(model: Classifier, test: ViewSet) -> Tensor:
+    """Confusion counts (classes, classes) of a classifier."""
+    features = view_features(model.encoder, chosen_views(test.images, model.encoder.views))
+    device = next(model.parameters()).device
+    scores = model.eval().head(features.flatten(1).to(device)).cpu()
+    return confusion_counts(scores, test.labels, len(test.classes))
+
+
+def cross_view_neighbours(features: Tensor, query: int, gallery: int) -> Tensor:
+    """For each scan its nearest scan (N,) int64 in another view: by cosine of features (N, views, dim), itself not left
+    out, so that a perfect match is ``arange(N)``. Each view's features are centred and scaled first."""
+    scaled = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
+    unit = F.normalize(scaled, dim=-1)
+    return (unit[:, query] @ unit[:, gallery].T).argmax(1)

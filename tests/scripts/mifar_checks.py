@@ -1,0 +1,118 @@
+"""Runs in each of two processes: MiFaR's losses on half a batch each are those of one process on all of it."""
+
+import torch
+from torch import Tensor, nn
+
+from facekit.mifar import (
+    Recipe,
+    barlow_loss,
+    build_model,
+    cheaper_form,
+    contrastive_loss,
+    mifar_terms,
+    self_supervised_loss,
+    two_versions,
+)
+from facekit.training import Step, World, distributed_run, synchronize_gradients
+from tests.mifar.textbook import textbook_loss
+
+BATCH, VIEWS = 12, 3
+
+
+def everyone(width: int) -> tuple[Tensor, nn.Parameter]:
+    """Inputs (V, N, 5) of the global batch and a weight that makes embeddings of them."""
+    random = torch.Generator().manual_seed(width)
+    inputs = torch.randn(VIEWS, BATCH, 5, dtype=torch.float64, generator=random)
+    return inputs, nn.Parameter(torch.randn(2, 5, width, dtype=torch.float64, generator=random))
+
+
+def check_forms(world: World) -> None:
+    """Value and averaged gradient of both forms, for wide and narrow embeddings."""
+    for width in (4, 40):
+        inputs, weight = everyone(width)
+        terms = textbook_loss(inputs @ weight[0], (inputs + 0.3 * inputs.sin()) @ weight[1])
+        expected = 2 * terms["weighted"] + terms["view"]
+        slope = torch.autograd.grad(expected, weight)[0]
+        mine = inputs.chunk(world.size, 1)[world.rank]
+        for form in ("gram", "textbook", "auto"):
+            weight.grad = None
+            found = mifar_terms(mine @ weight[0], (mine + 0.3 * mine.sin()) @ weight[1], form=form)
+            value = 2 * (found["weighted_invariance"] + 5e-3 * found["weighted_redundancy"])
+            value = value + found["view_invariance"] + 5e-3 * found["view_redundancy"]
+            value.backward()
+            synchronize_gradients([weight])
+            torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-10)
+            torch.testing.assert_close(weight.grad, slope, rtol=1e-8, atol=1e-10)
+
+
+def check_constant_dimension(world: World) -> None:
+    """A dimension that varies in one process alone is no constant; one that varies in none is."""
+    inputs, weight = everyone(6)
+    first = (inputs @ weight[0]).detach()
+    first[:, :, 0] = 0.1
+    first[:, : BATCH // 2, 1] = 0.1
+    mine = first.chunk(world.size, 1)[world.rank].clone().requires_grad_()
+    terms = mifar_terms(mine, (inputs @ weight[1]).detach().chunk(world.size, 1)[world.rank])
+    sum(terms.values()).backward()
+    assert mine.grad.isfinite().all() and not mine.grad[..., 0].any() and mine.grad[..., 1].any()
+
+
+def check_one_sample_each(world: World) -> None:
+    """A batch of one per process is a batch of two."""
+    inputs, weight = everyone(6)
+    expected = textbook_loss(inputs[:, :2] @ weight[0], inputs[:, :2] @ weight[1])["view"]
+    mine = inputs[:, world.rank : world.rank + 1]
+    terms = mifar_terms(mine @ weight[0], mine @ weight[1])
+    torch.testing.assert_close(terms["view_invariance"] + 5e-3 * terms["view_redundancy"], expected)
+
+
+def check_baselines(world: World) -> None:
+    """Barlow Twins and the contrastive loss, whose mean over the processes is that of one."""
+    inputs, weight = everyone(8)
+    mine = inputs.chunk(world.size, 1)[world.rank]
+    for loss in (barlow_loss, contrastive_loss):
+        alone = {loss: textbook_loss(inputs[:1] @ weight[0], inputs[:1] @ weight[1], (1.0,))["view"]}
+        if loss is contrastive_loss:
+            alone[loss] = naive_contrastive(inputs[0] @ weight[0], inputs[0] @ weight[1])
+        slope = torch.autograd.grad(alone[loss], weight)[0]
+        weight.grad = None
+        loss(mine[0] @ weight[0], mine[0] @ weight[1]).backward()
+        synchronize_gradients([weight])
+        torch.testing.assert_close(weight.grad, slope, rtol=1e-4, atol=1e-6)
+
+
+def naive_contrastive(first: Tensor, second: Tensor) -> Tensor:
+    unit = nn.functional.normalize(torch.cat([first, second]), dim=1)
+    scores = (unit @ unit.T / 0.2).fill_diagonal_(float("-inf"))
+    return nn.functional.cross_entropy(scores, torch.arange(len(unit)).roll(len(unit) // 2))
+
+
+def check_distortions(world: World) -> None:
+    """Two processes distort the global batch as one does."""
+    recipe = Recipe(encoder="resnet_tiny", projector=(8, 8), channels=("depth",))
+    images = torch.rand(4, 3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    model = build_model(recipe).eval()
+    loss = self_supervised_loss(recipe, model)
+    mine = {"images": images.chunk(world.size)[world.rank]}
+    with torch.no_grad():
+        terms = loss(mine, Step(1, 2, "pretraining", 0, 0, world, 3))
+        alone = Step(1, 2, "pretraining", 0, 0, World(0, 1, world.device), 3)
+        first, second = (model(version).double() for version in two_versions(images, alone))
+        expected = textbook_loss(first, second)
+    for name in expected:
+        torch.testing.assert_close(terms[name].double(), expected[name], rtol=1e-4, atol=1e-4)
+
+
+def check_bytes(world: World) -> None:
+    """Where work is even, the form that sends less is taken."""
+    for batch, width in ((64, 4096), (4096, 64)):
+        sent = {"gram": 2 * VIEWS * batch * width, "textbook": VIEWS * width**2}
+        assert sent[cheaper_form(VIEWS, batch, width, world.size)] == min(sent.values())
+
+
+if __name__ == "__main__":
+    with distributed_run() as world:
+        for name, check in list(globals().items()):
+            if name.startswith("check_"):
+                check(world)
+        print(f"checked {world.rank} of {world.size}")
