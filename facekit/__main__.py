@@ -1,4 +1,10 @@
-"""``python -m facekit list`` and ``python -m facekit run ID``: the experiments of the five papers."""
+"""The command line: ``list`` and ``run`` for the experiments of the five papers, ``data`` for copies of data sets.
+
+python -m facekit list
+python -m facekit run dmlnet/table8 --data world --scale small
+python -m facekit data check kdef=/data/KDEF
+python -m facekit data prepare kdef=/data/KDEF --out /data/kdef_112
+"""
 
 from __future__ import annotations
 
@@ -6,25 +12,35 @@ import argparse
 import sys
 from pathlib import Path
 
+from facekit.data.commands import add_commands, run_data
+from facekit.data.manifest import ManifestError
+from facekit.data.sources import DataError
 from facekit.experiments import SCALES, ExperimentError, load_experiments, result_path, result_table, run_experiment
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line ``argv`` and return the exit status: 2 for a request that does not fit."""
+    """Run the command line ``argv`` and return the exit status.
+
+    2 for a request that does not fit; ``data`` commands return 1 if files are damaged or missing.
+    """
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "list":
             _list()
+        elif arguments.command == "data":
+            return run_data(arguments)
         else:
             _run(arguments)
-    except ExperimentError as error:
+    except (ExperimentError, DataError, ManifestError) as error:
         print(f"facekit: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m facekit", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m facekit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="print the id, the title and the columns of every experiment")
     run = commands.add_parser("run", help="measure one experiment and write its JSON result")
@@ -33,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", default="small", choices=SCALES, help="how large; default small")
     run.add_argument("--seeds", type=int, default=3, help="number of runs, with seeds 0, 1, ...; default 3")
     run.add_argument("--out", type=Path, help="JSON file; default among the paper's results")
+    add_commands(commands)
     return parser
 
 

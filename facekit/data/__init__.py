@@ -1,7 +1,7 @@
 """Data: manifests, subject-independent folds, the synthetic face world with its protocol twins, caches, transforms."""
 
 from facekit.data.cache import RenderCache, load_all
-from facekit.data.encodings import au_matrix, expression_ids, label_ids, pose_classes
+from facekit.data.encodings import au_matrix, expression_ids, expression_name, label_ids, pose_classes, sample_labels
 from facekit.data.folds import (
     PUBLISHED_FOLDS,
     check_disjoint,
@@ -19,8 +19,9 @@ from facekit.data.manifest import (
     missing_labels,
 )
 from facekit.data.nuisance import Nuisance
+from facekit.data.prepared import open_prepared, prepare
 from facekit.data.randomness import derive_seeds, row_choice, row_normal, row_uniform
-from facekit.data.sources import DATASETS, DataChoice, DataError, DataSource, load_each, parse_data
+from facekit.data.sources import DATASETS, READERS, DataChoice, DataError, DataSource, load_each, parse_data
 from facekit.data.transforms import (
     LANDMARK_MIRROR,
     crop,
@@ -49,6 +50,7 @@ __all__ = [
     "OUTPUTS",
     "PROTOCOLS",
     "PUBLISHED_FOLDS",
+    "READERS",
     "SPONTANEOUS",
     "TWIN_NUISANCE",
     "DataChoice",
@@ -65,6 +67,7 @@ __all__ = [
     "crop",
     "derive_seeds",
     "expression_ids",
+    "expression_name",
     "label_ids",
     "landmark_boxes",
     "load_all",
@@ -72,14 +75,17 @@ __all__ = [
     "mirror",
     "missing_labels",
     "normalize",
+    "open_prepared",
     "parse_data",
     "pose_classes",
+    "prepare",
     "published_folds",
     "random_crop",
     "random_mirror",
     "row_choice",
     "row_normal",
     "row_uniform",
+    "sample_labels",
     "split_rows",
     "subject_folds",
     "twin",

@@ -92,7 +92,7 @@ class RenderCache(DataSource):
         missing = np.flatnonzero(~self._maps["done"][places // self.block])
         if len(missing):
             raise DataError(f"{self.folder}: row {rows.index[missing[0]]} has not been rendered; call build() first")
-        return {key: _unpacked(key, self._maps[key][places]) for key in self._keys()}
+        return {key: unpacked(key, self._maps[key][places]) for key in self._keys()}
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_maps": {}}
@@ -127,7 +127,7 @@ class RenderCache(DataSource):
             _new_file(self.folder / f"{key}.npy", value.dtype, (len(self._places), *value.shape[1:]))
         _new_file(self.folder / "done.npy", np.dtype(bool), (-(-len(self._places) // self.block),))
         meta = {"fingerprint": self._fingerprint(), "outputs": keys, "rows": len(self._places), "block": self.block}
-        _write_atomically(self.folder / "meta.json", json.dumps(meta | {"source": self.source.describe()}, indent=1))
+        write_atomically(self.folder / "meta.json", json.dumps(meta | {"source": self.source.describe()}, indent=1))
 
     def _keys(self) -> list[str]:
         return json.loads((self.folder / "meta.json").read_text())["outputs"]
@@ -189,7 +189,8 @@ def _packed(key: str, values: np.ndarray) -> np.ndarray:
     return values.astype(np.float16) if key in _HALF else values
 
 
-def _unpacked(key: str, values: np.ndarray) -> torch.Tensor:
+def unpacked(key: str, values: np.ndarray) -> torch.Tensor:
+    """Kept values as they were in the sample: images in [0, 1] float32, half precision as float32."""
     if key in _EIGHT_BITS:
         return torch.from_numpy(np.array(values)).float() / 255.0
     return torch.from_numpy(values.astype(np.float32) if key in _HALF else np.array(values))
@@ -200,7 +201,8 @@ def _new_file(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Writes beside the file, flushes and renames, so that the file is there whole or not at all."""
     temporary = path.with_suffix(".new")
     with temporary.open("w") as file:
         file.write(text)

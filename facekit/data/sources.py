@@ -24,7 +24,10 @@ DATASETS: tuple[str, ...] = (
     "bu3dfe", "bosphorus", "bu4dfe", "bp4d", "disfa", "kdef", "multipie", "sfew",
     "celeba", "300wlp", "aflw2000", "micc", "emotionet", "fanelli",
 )  # fmt: skip
-"""Short names of the data sets, as `--data` and `twin` take them."""
+"""Short names of the data sets that have a twin, as `--data` and `twin` take them."""
+
+READERS: tuple[str, ...] = (*DATASETS, "coma", "facewarehouse", "own")
+"""All names that `--data` takes with a path; `own` is a CSV file of the reader's own pictures or scans."""
 
 Sample = dict[str, Tensor]
 
@@ -130,17 +133,21 @@ class DataChoice:
     def open(self, dataset: str, **options: Any) -> DataSource:
         """The data set's protocol twin in the face world, or the reader's copy of the data set.
 
-        `options` are those of `twin`; a licensed data set takes `image_size` and what its reader offers.
+        `options` are those of `twin`; a licensed data set takes `image_size` and what its reader offers.  Whoever names
+        `own` data gets them in the place of any data set, and a folder that `data prepare` wrote in the place of one.
         """
-        if dataset not in DATASETS:
-            raise DataError(f"{dataset!r} is not a data set; known are {', '.join(DATASETS)}")
+        if dataset not in READERS:
+            raise DataError(f"{dataset!r} is not a data set; known are {', '.join(READERS)}")
+        if self.is_world and dataset not in DATASETS:
+            raise DataError(f"{dataset} has no twin in the face world; name a copy of it: --data {dataset}=PATH")
         if self.is_world:
             from facekit.data.world import twin
 
             return twin(dataset, model=self.load_model(), **options)
-        if dataset not in self.folders:
+        name = dataset if dataset in self.folders else "own"
+        if name not in self.folders:
             raise DataError(f"this needs {dataset}, but --data {self.text} names {', '.join(self.folders)}")
-        return _reader(dataset)(self.folders[dataset], **options)
+        return _reader(name, self.folders[name])(self.folders[name], **options)
 
     def load_model(self) -> Any:
         """The face model of the world: None for the procedural face (each world makes its own), or the loaded one."""
@@ -171,8 +178,8 @@ def parse_data(text: str) -> DataChoice:
         name, separator, path = part.partition("=")
         if not separator or not path:
             raise DataError(f"--data {text}: expected world, world:ict=PATH or <data set>=<path>")
-        if name not in DATASETS:
-            raise DataError(f"--data {text}: {name!r} is not a data set; known are {', '.join(DATASETS)}")
+        if name not in READERS:
+            raise DataError(f"--data {text}: {name!r} is not a data set; known are {', '.join(READERS)}")
         folders[name] = _existing(path, text)
     return DataChoice(text, folders=folders)
 
@@ -184,7 +191,12 @@ def _existing(path: str, text: str) -> Path:
     return found
 
 
-def _reader(dataset: str) -> Callable[..., DataSource]:
+def _reader(dataset: str, folder: Path) -> Callable[..., DataSource]:
+    """What opens a copy: the reader of its data set, or that of prepared folders."""
+    if (folder / "prepared.json").is_file():
+        from facekit.data.prepared import open_prepared
+
+        return open_prepared
     module = f"facekit.data.readers.{'wlp300' if dataset == '300wlp' else dataset}"
     try:
         return importlib.import_module(module).open_dataset

@@ -67,7 +67,8 @@ class PhotoSource(DataSource):
         if image_size < 8:
             raise DataError(f"{name}: image_size must be at least 8 pixels, found {image_size}")
         if not len(table):
-            raise DataError(f"{name}: nothing usable was found in {root}\n{inventory}")
+            left_out = str(inventory).replace("\n", "; ")
+            raise DataError(f"{name}: nothing usable was found in {root}; {left_out}")
         super().__init__(table, name=name)
         self.root, self.inventory, self.image_size = Path(root), inventory, int(image_size)
         self.detector, self.outputs = detector, None if outputs is None else tuple(outputs)
@@ -93,7 +94,7 @@ class PhotoSource(DataSource):
         DataError
             if a picture cannot be read (the message names it), or an output does not exist.
         """
-        crops, boxes = zip(*(self._crop(row) for row in rows.itertuples()), strict=True)
+        crops, boxes = zip(*(self.crop(row) for row in rows.itertuples()), strict=True)
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255.0
         sample = {"image": images, **sample_labels(rows, self.people), **self.more(rows, np.array(boxes))}
         if self.outputs is None:
@@ -108,7 +109,8 @@ class PhotoSource(DataSource):
         return {"name": self.name, "image_size": self.image_size, "outputs": self.outputs,
                 "detector": getattr(self.detector, "__name__", None), "margin": self.margin}  # fmt: skip
 
-    def _crop(self, row: Any) -> tuple[np.ndarray, Box]:
+    def crop(self, row: Any) -> tuple[np.ndarray, Box]:
+        """What a row shows, (S, S, 3) uint8, and the box that it was cut out of."""
         image, share = self.picture(row)
         box = self._box(row, image, share)
         try:

@@ -1,0 +1,165 @@
+"""``python -m facekit data check`` and ``data prepare``: copies of data sets, seen from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from facekit.data.manifest import au_columns, missing_labels
+from facekit.data.sources import DataError, DataSource, parse_data
+
+COUNTED = (
+    "expression", "intensity", "yaw", "split", "fold", "session", "camera", "condition", "task", "occluder", "viseme",
+)  # fmt: skip
+"""Labels whose values `check` counts."""
+MOST_VALUES = 16  # values of a label that are printed
+MOST_EXAMPLES = 3  # findings of one kind that are printed
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Adds ``data`` with its own two commands."""
+    data = commands.add_parser("data", help="check or prepare a copy of a data set, or data of your own")
+    verbs = data.add_subparsers(dest="verb", required=True)
+    check = verbs.add_parser("check", help="say what a copy holds, lacks and why files are left out")
+    check.add_argument("copies", nargs="+", metavar="NAME=PATH", help="such as kdef=/data/KDEF, own=/me/manifest.csv")
+    check.add_argument("--verify", choices=("none", "ends", "pixels"), help="how closely pictures are looked at")
+    check.add_argument("--findings", type=Path, metavar="FILE.csv", help="write every file that was left out, and why")
+    prepare = verbs.add_parser("prepare", help="decode, cut out and label everything once, into a folder")
+    prepare.add_argument("copy", metavar="NAME=PATH", help="such as kdef=/data/KDEF")
+    prepare.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where; may be half done already")
+    prepare.add_argument("--image_size", "--image-size", type=int, default=112, help="pixels; default 112")
+    prepare.add_argument("--subjects", type=int, help="only the first so many people")
+    prepare.add_argument("--verify", choices=("none", "ends", "pixels"), help="how closely pictures are looked at")
+
+
+def run_data(arguments: argparse.Namespace) -> int:
+    """Runs ``data check`` or ``data prepare`` and returns the exit status.
+
+    0: all is well; 1: files are damaged or missing; 130: interrupted.
+
+    Raises
+    ------
+    DataError
+        for a request that does not fit.
+    """
+    try:
+        return _prepare(arguments) if arguments.verb == "prepare" else _check(arguments)
+    except KeyboardInterrupt:
+        print("facekit: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _open(text: str, **options: Any) -> tuple[str, DataSource]:
+    """Name and source of `NAME=PATH`; options that the reader does not take are left out if they are None."""
+    choice = parse_data(text)
+    if len(choice.folders) != 1:
+        raise DataError(f"{text}: expected one NAME=PATH")
+    name = next(iter(choice.folders))
+    given = {key: value for key, value in options.items() if value is not None}
+    if given and not (choice.folders[name] / "prepared.json").is_file():
+        module = importlib.import_module(f"facekit.data.readers.{'wlp300' if name == '300wlp' else name}")
+        takes = inspect.signature(module.open_dataset).parameters
+        refused = [key for key in given if key not in takes]
+        if refused:
+            raise DataError(f"the reader of {name} has no option {refused[0]!r}")
+    return name, choice.open(name, **given)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    status = 0
+    findings = []
+    for text in arguments.copies:
+        name, source = _open(text, verify=arguments.verify)
+        print("\n".join(report(name, source)))
+        inventory = getattr(source, "inventory", None)
+        if inventory is not None:
+            status |= int(inventory.count("corrupt") + inventory.count("missing") > 0)
+            findings.append(inventory.table().assign(data=name))
+    if arguments.findings is not None and findings:
+        pd.concat(findings).to_csv(arguments.findings, index=False)
+        print(f"every finding is in {arguments.findings}")
+    return status
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from facekit.data.prepared import prepare
+
+    name, source = _open(
+        arguments.copy, image_size=arguments.image_size, subjects=arguments.subjects, verify=arguments.verify
+    )
+    about = {"name": name, "image_size": arguments.image_size}
+    with tqdm(total=len(source), unit="sample", desc=f"preparing {name}") as bar:
+        damaged = prepare(source, arguments.out, about, progress=lambda done, _: bar.update(done - bar.n))
+        bar.update(len(source) - bar.n)
+    print(f"{len(source) - len(damaged):,} samples of {name} are in {arguments.out}")
+    print(f"use them as --data {name}={arguments.out}")
+    for reason in list(damaged.values())[:MOST_EXAMPLES]:
+        print(f"left out: {reason}")
+    if damaged:
+        print(f"{len(damaged):,} damaged samples are listed in {arguments.out / 'damaged.json'}")
+    return int(bool(damaged))
+
+
+def report(name: str, source: DataSource) -> Iterator[str]:
+    """What a source holds, line by line: people, samples of each label, and what was left out."""
+    from facekit.data.readers import PUBLISHED, compare_counts
+
+    yield f"{name}: {getattr(source, 'root', getattr(source, 'folder', ''))}"
+    if name in PUBLISHED:
+        for what, found, published in compare_counts(name, source.table).itertuples(index=False):
+            yield _line(what, f"{found:,}" + ("" if pd.isna(published) else f"   published: {published:,}"))
+    else:
+        yield _line("subjects", f"{len(set(source.table['subject']) - {''}):,}")
+    yield _line("samples", f"{len(source):,}")
+    for label in COUNTED:
+        if label in source.table and not missing_labels(source.table, label).all():
+            yield _line(label, _values(source.table, label))
+    for column in au_columns(source.table).values():
+        if source.table[column].notna().any():
+            yield _line(column, _values(source.table, column))
+    inventory = getattr(source, "inventory", None)
+    if inventory is not None:
+        yield from _left_out(inventory)
+
+
+def _line(what: str, text: str) -> str:
+    return f"  {what:<28}{text}"
+
+
+def _values(table: pd.DataFrame, label: str) -> str:
+    """Every value with its count; numbers that differ in most rows as a range."""
+    known = table[label][~missing_labels(table, label)]
+    counts = known.value_counts()
+    counts = counts[counts > 0]
+    blank = f", {len(table) - len(known):,} without" if len(known) < len(table) else ""
+    if len(counts) > MOST_VALUES and pd.api.types.is_numeric_dtype(known):
+        return f"{known.min():g} to {known.max():g}{blank}"
+    shown = sorted(counts.items(), key=lambda pair: pair[0])[:MOST_VALUES]
+    more = f", and {len(counts) - MOST_VALUES} more" if len(counts) > MOST_VALUES else ""
+    texts = (f"{value:g}: {count:,}" if isinstance(value, float) else f"{value}: {count:,}" for value, count in shown)
+    return ", ".join(texts) + more + blank
+
+
+def _left_out(inventory: Any) -> Iterator[str]:
+    """Of each kind of finding: how many, and for each reason how many and an example."""
+    for kind in ("missing", "corrupt", "skipped", "ignored"):
+        total = inventory.count(kind)
+        if not total:
+            continue
+        yield _line(kind, f"{total:,}")
+        reasons = Counter({reason: number for (found, reason), number in inventory.counts.items() if found == kind})
+        examples = {finding.reason: finding.path for finding in reversed(list(inventory.of(kind)))}
+        for reason, number in reasons.most_common(MOST_EXAMPLES):
+            yield _line("", f"{number:,} x {reason}, such as {examples.get(reason, '')}")
+        if len(reasons) > MOST_EXAMPLES:
+            yield _line("", f"and {len(reasons) - MOST_EXAMPLES:,} other reasons; --findings FILE.csv lists all")

@@ -1,0 +1,181 @@
+"""Prepared data: a licensed data set decoded, cut out and labelled once, in a folder that opens in an instant.
+
+FOLDER/samples/       arrays of a `RenderCache`, a place for every row of the source's table
+FOLDER/damaged.json   places whose files turned out to be damaged, and why
+FOLDER/manifest.csv   the labels of the good rows and their places
+FOLDER/prepared.json  what it was made of; written last, so a folder without it is not finished
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from facekit.data.cache import RenderCache, unpacked, write_atomically
+from facekit.data.manifest import MANIFEST_COLUMNS
+from facekit.data.sources import DataError, DataSource, Sample
+
+PLACE = "place"
+"""Column of manifest.csv beside the labels: where in the arrays the row's sample lies."""
+
+
+class PreparedSource(DataSource):
+    """A source whose samples lie in a prepared folder, mapped into memory."""
+
+    def __init__(
+        self, folder: Path, table: pd.DataFrame, places: np.ndarray, about: dict[str, Any], outputs: list[str]
+    ):
+        super().__init__(table, name=f"prepared {about['name']}")
+        self.folder, self.about, self.outputs = folder, about, outputs
+        self._places = places
+        self._maps: dict[str, np.ndarray] = {}
+
+    def load(self, rows: pd.DataFrame) -> Sample:
+        """The kept samples of some rows of the table."""
+        if not self._maps:
+            self._maps = {
+                name: np.load(self.folder / "samples" / f"{name}.npy", mmap_mode="r") for name in self.outputs
+            }
+        places = self._places[rows.index.to_numpy()]
+        sample = {name: unpacked(name, self._maps[name][places]) for name in self.outputs}
+        if "row" in sample:  # the label of the row in this table, not in the one that was prepared
+            sample["row"] = torch.from_numpy(rows.index.to_numpy(dtype=np.int64, copy=True))
+        return sample
+
+    def describe(self) -> dict[str, object]:
+        return {"name": self.name, "source": self.about["source"], "outputs": self.outputs}
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_maps": {}}
+
+
+class _Tolerant(DataSource):
+    """A source in which a row that cannot be loaded is noted, and leaves its place empty."""
+
+    def __init__(self, source: DataSource, notes: Path):
+        super().__init__(source.table, name=source.name)
+        self.source, self.notes = source, notes
+        self.damaged: dict[str, str] = json.loads(notes.read_text()) if notes.is_file() else {}
+        self._empty: Sample = {}
+
+    def load(self, rows: pd.DataFrame) -> Sample:
+        try:
+            return self.source.load(rows)
+        except DataError:
+            singles = [self._single(rows.iloc[[place]]) for place in range(len(rows))]
+        empty = next((sample for sample in singles if sample is not None), None) or self._some_sample()
+        filled = [{key: torch.zeros_like(value) for key, value in empty.items()} if s is None else s for s in singles]
+        return {key: torch.cat([sample[key] for sample in filled]) for key in empty}
+
+    def describe(self) -> dict[str, object]:
+        return self.source.describe()
+
+    def _single(self, row: pd.DataFrame) -> Sample | None:
+        try:
+            return self.source.load(row)
+        except DataError as error:
+            self.damaged[str(row.index[0])] = str(error)
+            write_atomically(self.notes, json.dumps(self.damaged, indent=1))
+            return None
+
+    def _some_sample(self) -> Sample:
+        """The first sample that can be loaded, for its shapes."""
+        for place in range(len(self.table)):
+            if not self._empty:
+                self._empty = self._single(self.table.iloc[[place]]) or {}
+        if not self._empty:
+            first = next(iter(self.damaged.values()))
+            raise DataError(f"{self.name}: none of the {len(self.table)} samples can be loaded; the first: {first}")
+        return self._empty
+
+
+def prepare(
+    source: DataSource,
+    folder: str | Path,
+    about: dict[str, Any],
+    outputs: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, str]:
+    """Loads every sample of a source once and keeps it in a folder; goes on where an interrupted call stopped.
+
+    `about` is kept with it and needs the entries `name` and `image_size`.  Returns the rows that turned out to be
+    damaged, by their label, with the reasons; they are not in the prepared manifest.
+
+    Raises
+    ------
+    DataError
+        if the folder holds something else, or no sample can be loaded.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: found a file there, expected a folder or nothing")
+    if folder.exists() and not (folder / "samples").is_dir() and any(folder.iterdir()):
+        raise DataError(f"{folder} is neither empty nor prepared data; choose another folder")
+    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    tolerant = _Tolerant(source, folder / "damaged.json")
+    cache = RenderCache(tolerant, folder / "samples", outputs=None if outputs is None else tuple(outputs))
+    cache.build(progress)
+    good = ~source.table.index.astype(str).isin(list(tolerant.damaged))
+    manifest = source.table[good].assign(**{PLACE: np.flatnonzero(good)})
+    write_atomically(folder / "manifest.csv", manifest.to_csv(index=False, lineterminator="\n"))
+    meta = json.loads((folder / "samples" / "meta.json").read_text())
+    about = about | {"rows": len(manifest), "outputs": meta["outputs"], "source": meta["source"]}
+    write_atomically(folder / "prepared.json", json.dumps(about, indent=1))
+    return tolerant.damaged
+
+
+def open_prepared(
+    folder: str | Path,
+    image_size: int | None = None,
+    subjects: int | None = None,
+    outputs: Sequence[str] | None = None,
+) -> PreparedSource:
+    """A folder that `prepare` finished; `subjects` keeps the first so many people, `outputs` some of the entries.
+
+    Raises
+    ------
+    DataError
+        if the folder is damaged, has pictures of another size, or lacks an output.
+    """
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / "prepared.json").read_text())
+        table = _read_table(folder / "manifest.csv")
+        places = table.pop(PLACE).to_numpy(dtype=np.int64)
+        kept = list(about["outputs"])
+        size = int(about["image_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder}: is no finished prepared folder ({error}); prepare the data set again") from error
+    if image_size not in (None, size):
+        raise DataError(
+            f"{folder} was prepared with pictures of {size} pixels, asked for {image_size}; prepare it again"
+        )
+    absent = [name for name in outputs or () if name not in kept]
+    if absent:
+        raise DataError(f"{folder} was prepared without the output {absent[0]!r}; it has {', '.join(kept)}")
+    source = PreparedSource(folder, table, places, about, kept if outputs is None else list(outputs))
+    return source if subjects is None else source.select(_of_first(table, subjects))
+
+
+def _of_first(table: pd.DataFrame, count: int) -> np.ndarray:
+    """True (N,) for the rows of the first `count` people, or of the first groups where nobody is named."""
+    unit = table["subject"] if "subject" in table and (table["subject"] != "").any() else table["group"]
+    return unit.isin(sorted({str(name) for name in unit.unique()})[:count]).to_numpy()
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    with path.open(encoding="utf-8") as file:
+        columns = file.readline().strip().split(",")
+    kinds = {name: MANIFEST_COLUMNS[name].kind if name in MANIFEST_COLUMNS else "number" for name in columns}
+    kinds[PLACE] = "integer"
+    types = {"text": str, "integer": np.int64, "number": np.float32, "flag": bool}
+    blanks = {name: [""] for name, kind in kinds.items() if kind == "number"}
+    return pd.read_csv(
+        path, dtype={name: types[kind] for name, kind in kinds.items()}, keep_default_na=False, na_values=blanks
+    )
