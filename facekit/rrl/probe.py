@@ -26,9 +26,9 @@ from facekit.rrl.model import pool_regions
 class ProbeSettings:
     """How the classifier is trained."""
 
-    epochs: int = 40
-    batch_size: int = 256
-    learning_rate: float = 5e-3
+    steps: int = 600
+    batch_size: int = 512
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     balance: float = 1.0
     """0 lets frequent labels count for more, 1 makes positives and negatives of each AU count the same."""
@@ -81,20 +81,17 @@ def fit_probe(
     """Train a probe on features (N, D) or (N, K, D) and labels (N, K)."""
     probe = LinearProbe(features.shape[1:], present.shape[1]).to(features.device)
     weights = positive_weights(present, coded, settings.balance)
-    steps = settings.epochs * -(-len(features) // settings.batch_size)
     optimizer = torch.optim.AdamW(probe.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
     random = torch.Generator().manual_seed(seed)
     with torch.enable_grad():
-        for _ in range(settings.epochs):
-            for rows in torch.randperm(len(features), generator=random).split(settings.batch_size):
-                if len(rows) == 1:
-                    continue
-                loss = unit_cross_entropy(probe(features[rows]), present[rows], coded[rows], weights)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+        for _ in range(settings.steps):
+            rows = torch.randperm(len(features), generator=random)[: settings.batch_size]
+            loss = unit_cross_entropy(probe(features[rows]), present[rows], coded[rows], weights)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
     return probe.eval()
 
 

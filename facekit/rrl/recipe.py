@@ -51,6 +51,8 @@ class Recipe(TrainingConfig):
     """People of the labelled twin whose labels are counted for M; 0 is the published number."""
     label_frames: int = 100
     """Frames of each of its recordings."""
+    probe_frames: int = 100
+    """Frames of each of its recordings that the linear probe is trained and tested on."""
     image_size: int = 224
     encoder: str = "swin_t"
     """swin_t, vgg16, resnet18, resnet50 or resnet_tiny."""
@@ -105,7 +107,7 @@ class LaptopRecipe(Recipe):
     preset: str = "laptop"
     faces: int = 6000
     in_memory: bool = True
-    label_subjects: int = 41
+    probe_frames: int = 8
     image_size: int = 64
     encoder: str = "resnet_tiny"
     hidden: int = 256
