@@ -21,11 +21,12 @@ from torch import Tensor
 from facekit.data.folds import PUBLISHED_FOLDS
 from facekit.data.formats import read_mat, require_numbers
 from facekit.data.readers import Inventory
+from facekit.data.readers.landmark_files import from_66, to_crop
 from facekit.data.readers.level_files import read_levels
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
 from facekit.data.readers.videos import VIDEO_ENDINGS, count_frames, has_opencv, read_frame
-from facekit.data.sources import DataError
+from facekit.data.sources import DataError, Sample
 
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 BAD_LANDMARKS: dict[str, tuple[tuple[int, int], ...]] = {
@@ -46,9 +47,12 @@ _POINTS = re.compile(r"(SN\d{3}_|l0?)(\d{4,5})_lm\.mat", re.IGNORECASE)
 
 
 class DisfaSource(PhotoSource):
-    """Frames of DISFA, out of pictures or videos, cut out by the landmarks of the frame where there are landmarks."""
+    """Frames of DISFA, out of pictures or videos, cut out by the landmarks where there are landmarks.
 
-    margin = 0.35
+    If every person has landmarks, a batch also holds `landmarks` (B, 68, 2) in pixels of the crop, and
+    `landmarks_visible` (B, 68) bool, False in frames whose own landmarks are missing or known to be wrong: those of the
+    nearest good frame stand in.
+    """
 
     def __init__(
         self, table: pd.DataFrame, root: Path, inventory: Inventory, points: dict[str, dict[int, Path]], **more
@@ -56,6 +60,7 @@ class DisfaSource(PhotoSource):
         super().__init__(table, root, inventory, name="DISFA", **more)
         self._points = points
         self._with_points = {name: np.array(sorted(frames)) for name, frames in points.items()}
+        self._has_landmarks = set(self.people) <= set(points)
 
     def picture(self, row: Any) -> tuple[Image.Image, float]:
         if Path(row.path).suffix.lower() not in VIDEO_ENDINGS:
@@ -69,6 +74,16 @@ class DisfaSource(PhotoSource):
             return None, None
         nearest = int(frames[np.abs(frames - int(row.frame)).argmin()])
         return torch.from_numpy(_read_points(self._points[row.subject][nearest]) - 0.5), None
+
+    def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
+        if not self._has_landmarks:
+            return {}
+        points = [self.face(row)[0] for row in rows.itertuples()]
+        own = [int(row.frame) in self._points[row.subject] for row in rows.itertuples()]
+        return {
+            "landmarks": to_crop(torch.stack(points), boxes, self.image_size),
+            "landmarks_visible": torch.tensor(own)[:, None].expand(-1, 68).clone(),
+        }
 
 
 def open_dataset(
@@ -196,5 +211,5 @@ def _landmark_files(root: Path) -> dict[str, dict[int, Path]]:
 
 @lru_cache(maxsize=512)
 def _read_points(path: Path) -> np.ndarray:
-    """(66, 2) points in pixels, counted from 1."""
-    return require_numbers(read_mat(path), "pts", path, (None, 2)).astype(np.float64)
+    """(68, 2) points in pixels, counted from 1."""
+    return from_66(require_numbers(read_mat(path), "pts", path, (66, 2)).astype(np.float64))

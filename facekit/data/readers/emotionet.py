@@ -3,6 +3,9 @@
 `dataFile_0000.txt`: no header, tabs, the address of a picture twice, then AU1 to AU60 as 1, 0 or 999 (not annotated);
 the same columns come as .csv.  The pictures themselves the user has fetched: they are found by the last part of the
 address, anywhere below the folder.  Many addresses are dead.  Nobody is named; every picture is a group of its own.
+
+The data set has no landmarks.  Those that a detector found may lie beside the pictures, `N_0000000001_00003.pts` beside
+`N_0000000001_00003.jpg`: 68 lines `x y` in pixels.
 """
 
 from __future__ import annotations
@@ -15,11 +18,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
 
 from facekit.data.readers import Inventory
+from facekit.data.readers.landmark_files import read_landmarks, to_crop
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
+from facekit.data.readers.pictures import Box
 from facekit.data.readers.text_files import TextError, integer_in, text_lines
-from facekit.data.sources import DataError
+from facekit.data.sources import DataError, Sample
 
 UNITS = 60
 NOT_ANNOTATED = 999
@@ -29,6 +37,24 @@ MOST_DAMAGED = 100
 _LIST = re.compile(r"datafile|emotionet", re.IGNORECASE)
 
 
+class EmotioNetSource(PhotoSource):
+    """EmotioNet; if every picture has a .pts file, a batch also holds `landmarks` (B, 68, 2) in pixels of the crop."""
+
+    def __init__(self, table: pd.DataFrame, root: Path, *rest: Any, **options: Any):
+        super().__init__(table, root, *rest, name="EmotioNet", **options)
+        self._has_landmarks = all(_points_file(root / path).is_file() for path in table["path"])
+
+    def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
+        beside = _points_file(self.root / row.path)
+        return (read_landmarks(beside) if beside.is_file() else None), None
+
+    def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
+        if not self._has_landmarks:
+            return {}
+        points = torch.stack([read_landmarks(_points_file(self.root / path)) for path in rows["path"]])
+        return {"landmarks": to_crop(points, boxes, self.image_size)}
+
+
 def open_dataset(
     path: str | Path,
     image_size: int = 112,
@@ -36,7 +62,7 @@ def open_dataset(
     verify: str = "none",
     annotated_only: bool = False,
     **options: Any,
-) -> PhotoSource:
+) -> EmotioNetSource:
     """The pictures below `path`, with action units where a list names them; `subjects` keeps so many pictures.
 
     `annotated_only` leaves out pictures that no list names.  Columns are made of the units that are annotated at all.
@@ -52,17 +78,32 @@ def open_dataset(
         key = next((key for key in (name.lower(), file.name.lower()) if key in annotated), None)
         if key is not None and key in named:
             inventory.skip(file, "another picture has the same name")
-        elif (key is not None or not annotated_only) and usable(file, verify, inventory):
+        elif (key is not None or not annotated_only) and _usable(file, verify, inventory):
             rows.append((name, annotated[key][0] if key else _group(name)))
             units.append(annotated[key][1] if key else None)
             named |= {key} if key else set()
     for key in annotated.keys() - named:
         inventory.miss(key, "listed, but not there")
     table = _table(rows, units)
-    return PhotoSource(keep_subjects(table, subjects), root, inventory, image_size, name="EmotioNet", **options)
+    return EmotioNetSource(keep_subjects(table, subjects), root, inventory, image_size, **options)
 
 
-def _table(rows: list[tuple[str, str]], units: list[np.ndarray | None]):
+def _points_file(picture: Path) -> Path:
+    return picture.with_suffix(".pts")
+
+
+def _usable(file: Path, verify: str, inventory: Inventory) -> bool:
+    """Whether the picture, and the landmarks beside it where they are looked at, can be used."""
+    if verify != "none" and _points_file(file).is_file():
+        try:
+            read_landmarks(_points_file(file))
+        except TextError as error:
+            inventory.corrupt(_points_file(file), str(error))
+            return False
+    return usable(file, verify, inventory)
+
+
+def _table(rows: list[tuple[str, str]], units: list[np.ndarray | None]) -> pd.DataFrame:
     codes = np.full((len(rows), UNITS), NOT_ANNOTATED, dtype=np.int16)
     for place, values in enumerate(units):
         if values is not None:

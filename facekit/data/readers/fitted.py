@@ -22,6 +22,7 @@ from torch import Tensor
 
 from facekit.data.formats import FormatError, read_mat, require_numbers
 from facekit.data.readers import Inventory
+from facekit.data.readers.landmark_files import to_crop
 from facekit.data.readers.photographs import PhotoSource
 from facekit.data.readers.pictures import Box
 from facekit.data.sources import Sample
@@ -30,6 +31,9 @@ from facekit.render import rotation_angles, rotation_matrix
 MICROMETRES = 1000.0  # in a millimetre
 COEFFICIENTS = {"Shape_Para": 199, "Exp_Para": 29, "Tex_Para": 199, "Illum_Para": 10, "Color_Para": 7}
 """Arrays of a .mat file that a batch passes on, in lower case (`shape_para` (B, 199), ...), and their lengths."""
+
+
+REQUIRED = ("Shape_Para", "Exp_Para")
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,10 @@ def read_fit(path: Path) -> Fit:
     """
     arrays = read_mat(path)
     pose = _array(path, arrays, "Pose_Para", 7)
-    coefficients = {name: _array(path, arrays, name, size) for name, size in COEFFICIENTS.items() if name in arrays}
-    for name in ("Shape_Para", "Exp_Para"):
-        if name not in coefficients:
-            raise FormatError(f"{path}: there is no array {name!r}")
+    coefficients = {
+        name: _array(path, arrays, name, size) if name in arrays or name in REQUIRED else np.full(size, np.nan)
+        for name, size in COEFFICIENTS.items()
+    }
     if "pt3d_68" in arrays:
         points = _array(path, arrays, "pt3d_68", 204).reshape(3, 68)[:2]
     else:
@@ -101,8 +105,8 @@ class FittedSource(PhotoSource):
 
     `landmarks` (B, 68, 2) in pixels of the crop, `pose` (B, 6) of the fitted model before the crop's camera,
     `published_angles` (B, 3), pitch, yaw and roll in degrees as they are stored (head-pose papers compare these), and
-    the coefficients `shape_para`, `exp_para` and, where a file has them, `tex_para`, `illum_para`, `color_para`;
-    `facekit.morphable`'s Basel models turn the first two into codes (`codes_from_300wlp`).
+    the coefficients `shape_para`, `exp_para`, `tex_para`, `illum_para` and `color_para` (NaN where a file lacks one of
+    the last three); `facekit.morphable`'s Basel models turn the first two into codes (`codes_from_300wlp`).
     """
 
     def fit(self, row: Any) -> Fit:
@@ -116,11 +120,11 @@ class FittedSource(PhotoSource):
         stored = np.stack([fit.pose_para for fit in fits])
         corner, side = torch.from_numpy(boxes[:, :2]).float(), torch.from_numpy(boxes[:, 2:]).float()
         zoom = self.image_size / side
-        points = torch.from_numpy(np.stack([fit.points for fit in fits]) - 0.5).float()
+        points = torch.from_numpy(np.stack([fit.points for fit in fits]) - 0.5)
         pose = book_poses(stored, self.picture_height)
-        names = [name for name in fits[0].coefficients if all(name in fit.coefficients for fit in fits)]
+        names = fits[0].coefficients
         return {
-            "landmarks": (points - corner[:, None]) * zoom[:, None],
+            "landmarks": to_crop(points, boxes, self.image_size),
             "pose": torch.cat([pose[:, :3], pose[:, 3:4] * zoom, (pose[:, 4:] - corner) * zoom], -1),
             "published_angles": torch.from_numpy(np.rad2deg(stored[:, :3])).float(),
         } | {name: torch.from_numpy(np.stack([fit.coefficients[name] for fit in fits])) for name in names}

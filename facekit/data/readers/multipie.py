@@ -16,8 +16,8 @@ import pandas as pd
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
 from facekit.data.sources import DataError
-from facekit.data.world.static_twins import MULTIPIE_RECORDINGS
-from facekit.data.world.tables import holds_out, split_names
+from facekit.data.world.static_twins import MULTIPIE_CAMERAS, MULTIPIE_RECORDINGS
+from facekit.data.world.tables import evenly, holds_out, split_names
 
 EXPRESSIONS = {(session, recording): name for session, recording, name in MULTIPIE_RECORDINGS}
 YAWS: dict[str, float | None] = {
@@ -35,15 +35,21 @@ def open_dataset(
     image_size: int = 112,
     subjects: int | None = None,
     verify: str = "none",
-    cameras: Sequence[str] | None = None,
-    lights: Sequence[int] | None = None,
+    cameras: Sequence[str] | None = MULTIPIE_CAMERAS,
+    lights: Sequence[int] | int | None = None,
     **options: Any,
 ) -> PhotoSource:
     """The `multiview` pictures below `path`; the high-resolution ones have other names and are left out.
 
-    `cameras` (such as "05_1") and `lights` (0 to 19) keep some; all if None.  `verify` is "none" by default, for there
-    are 750,000 files.  The split is the book's own: 44 of 337 people are tested on, as in the twin.
+    `cameras` keeps some, by default the five within 30 degrees of the front as in the twin; all if None.  `lights` are
+    numbers from 0 to 19, or how many of them, spread evenly (1: the room's own light); all if None.  `verify` is "none"
+    by default, for there are 750,000 files.  The split is the book's own: 44 of 337 people are tested on, as in the
+    twin.
     """
+    if isinstance(lights, int):
+        if not 1 <= lights <= 20:
+            raise DataError(f"Multi-PIE has 20 lights, asked for {lights}")
+        lights = evenly(20, lights).tolist()
     unknown = [name for name in cameras or () if name not in YAWS]
     if unknown:
         raise DataError(f"Multi-PIE has no camera {unknown[0]!r}; it has {', '.join(YAWS)}")

@@ -22,11 +22,12 @@ from torch import Tensor
 
 from facekit.data.manifest import MANIFEST_COLUMNS
 from facekit.data.readers import Inventory
+from facekit.data.readers.landmark_files import read_landmarks, to_crop
 from facekit.data.readers.own_manifest import BOX_COLUMNS, Row, read_manifest
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, usable
 from facekit.data.readers.pictures import PICTURE_ENDINGS, Box
-from facekit.data.readers.text_files import TextError, number_in, text_lines
 from facekit.data.sources import DataError, Sample
+from facekit.data.world.tables import holds_out, split_names
 from facekit.meshes import Mesh, MeshError, load_mesh
 from facekit.render import ambient_light, directional_light, render_mesh, rotation_matrix
 
@@ -40,8 +41,8 @@ LAMP = torch.nn.functional.normalize(torch.tensor([[0.2, 0.4, 1.0]]))
 class OwnSource(PhotoSource):
     """Rows of a manifest of one's own.
 
-    A batch holds what `PhotoSource` says, and `landmarks` (B, 68, 2) in pixels of the crop if every row of the batch
-    has a file of landmarks.
+    A batch holds what `PhotoSource` says, and `landmarks` (B, 68, 2) in pixels of the crop if every row of the file
+    names landmarks.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class OwnSource(PhotoSource):
     ):
         super().__init__(table, root, inventory, name="own data", **options)
         self._boxes, self._points = boxes, points
+        self._has_landmarks = all(label in points for label in table.index)
 
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
         points = self._points.get(row.Index)
@@ -62,11 +64,10 @@ class OwnSource(PhotoSource):
         return picture, (0.0, 0.0, float(self.image_size))
 
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
-        if not all(label in self._points for label in rows.index):
+        if not self._has_landmarks:
             return {}
         points = torch.stack([read_landmarks(self.root / self._points[label]) for label in rows.index])
-        corner, side = torch.from_numpy(boxes).float().split([2, 1], dim=1)
-        return {"landmarks": (points - corner[:, None]) * (self.image_size / side)[:, None]}
+        return {"landmarks": to_crop(points, boxes, self.image_size)}
 
 
 def open_dataset(
@@ -75,7 +76,8 @@ def open_dataset(
     """The rows of the CSV file `path`, or of `manifest.csv` in the folder `path`; files lie below the CSV's folder.
 
     `subjects` keeps the first so many people; `verify` ("none", "ends", "pixels") says how closely files are looked at.
-    Rows that cannot be used are left out, and the inventory has the line and the reason.
+    Rows that cannot be used are left out, and the inventory has the line and the reason.  Without a column `split` a
+    fifth of the people (at least one, if there are two) are tested on.
     """
     manifest = Path(path).expanduser()
     manifest = manifest / "manifest.csv" if manifest.is_dir() else manifest
@@ -88,27 +90,6 @@ def open_dataset(
     boxes = {place: tuple(row[name] for name in BOX_COLUMNS) for place, row in enumerate(rows) if row.get("side")}
     points = {place: row["landmarks"] for place, row in enumerate(rows) if row.get("landmarks")}
     return OwnSource(table, root, inventory, boxes, points, image_size=image_size, **options)
-
-
-def read_landmarks(path: Path) -> Tensor:
-    """(68, 2) pixels from a text of 68 lines `x y`; the header and the braces of .pts files are passed over.
-
-    Raises
-    ------
-    TextError
-        if there are not 68 pairs of finite numbers.
-    """
-    pairs = []
-    for number, line in text_lines(path):
-        if line in "{}" or line.lower().startswith(("version", "n_points")):
-            continue
-        cells = line.replace(",", " ").split()
-        if len(cells) != 2 or len(pairs) == 68:
-            raise TextError(f"{path}, line {number}: expected 68 lines of two numbers, found {line[:40]!r}")
-        pairs.append([number_in(cell, f"{path}, line {number}") for cell in cells])
-    if len(pairs) != 68:
-        raise TextError(f"{path}: expected 68 lines of two numbers, found {len(pairs)}")
-    return torch.tensor(pairs)
 
 
 def picture_of_scan(mesh: Mesh, angles: list[float], image_size: int) -> np.ndarray:
@@ -165,4 +146,8 @@ def _table(rows: list[Row]) -> pd.DataFrame:
     named = {name for row in rows[:1] for name in row} - {"line", "landmarks", *BOX_COLUMNS}
     order = [name for name in MANIFEST_COLUMNS if name in named or name in always]
     order += sorted((name for name in named if name.startswith("AU")), key=lambda name: int(name[2:]))
-    return photo_table({name: [row.get(name) for row in rows] for name in order}, len(rows))
+    columns = {name: [row.get(name) for row in rows] for name in order}
+    people = pd.factorize(pd.Series(columns["subject"], dtype=object), sort=True)[0]  # -1 where nobody is named
+    if "split" not in columns and len(set(people)) > 1 and (people >= 0).all():
+        columns["split"] = split_names(holds_out(people, 0, max(0.20, 1 / len(set(people)))))
+    return photo_table(columns, len(rows))
