@@ -18,7 +18,7 @@ from torch import Tensor
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
-from facekit.data.readers.text_files import TextError, integer_in, number_in, text_lines
+from facekit.data.readers.text_files import TextError, integer_in, number_in, reason_of, text_lines
 
 LISTS = {
     "identity": ("identity_CelebA", 1),
@@ -92,14 +92,14 @@ def _find_list(root: Path, what: str, inventory: Inventory) -> dict[str, Any]:
     try:
         for entry in _entries(found[0], what):
             if isinstance(entry, TextError):
-                inventory.corrupt(found[0], str(entry).removeprefix(f"{found[0]}, "))
+                inventory.corrupt(found[0], reason_of(entry, found[0]))
                 damaged += 1
                 if damaged == MOST_DAMAGED:
                     raise TextError(f"{found[0]}: the rest is left out after {damaged} damaged lines")
             else:
                 entries[entry[0]] = entry[1]
     except TextError as error:
-        inventory.corrupt(found[0], str(error).removeprefix(f"{found[0]}: "))
+        inventory.corrupt(found[0], reason_of(error, found[0]))
     return entries
 
 

@@ -25,6 +25,7 @@ from facekit.data.readers.landmark_files import from_66, to_crop
 from facekit.data.readers.level_files import read_levels
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
+from facekit.data.readers.text_files import file_stamp
 from facekit.data.readers.videos import VIDEO_ENDINGS, count_frames, has_opencv, read_frame
 from facekit.data.sources import DataError, Sample
 
@@ -73,7 +74,8 @@ class DisfaSource(PhotoSource):
         if not len(frames):
             return None, None
         nearest = int(frames[np.abs(frames - int(row.frame)).argmin()])
-        return torch.from_numpy(_read_points(self._points[row.subject][nearest]) - 0.5), None
+        file = self._points[row.subject][nearest]
+        return torch.from_numpy(_read_points(file, file_stamp(file)) - 0.5), None
 
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
         if not self._has_landmarks:
@@ -210,6 +212,6 @@ def _landmark_files(root: Path) -> dict[str, dict[int, Path]]:
 
 
 @lru_cache(maxsize=512)
-def _read_points(path: Path) -> np.ndarray:
+def _read_points(path: Path, _stamp: tuple[int, int]) -> np.ndarray:
     """(68, 2) points in pixels, counted from 1."""
     return from_66(require_numbers(read_mat(path), "pts", path, (66, 2)).astype(np.float64))

@@ -26,7 +26,7 @@ from facekit.data.readers import Inventory
 from facekit.data.readers.landmark_files import read_landmarks, to_crop
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
-from facekit.data.readers.text_files import TextError, integer_in, text_lines
+from facekit.data.readers.text_files import TextError, integer_in, reason_of, text_lines
 from facekit.data.sources import DataError, Sample
 
 UNITS = 60
@@ -128,14 +128,14 @@ def _annotations(root: Path, inventory: Inventory) -> dict[str, tuple[str, np.nd
         try:
             for entry in _entries(path):
                 if isinstance(entry, TextError):
-                    inventory.corrupt(path, str(entry).removeprefix(f"{path}, "))
+                    inventory.corrupt(path, reason_of(entry, path))
                     damaged += 1
                     if damaged == MOST_DAMAGED:
                         raise TextError(f"{path}: the rest is left out after {damaged} damaged lines")
                 else:
                     found.setdefault(entry[0], entry[1:])
         except TextError as error:
-            inventory.corrupt(path, str(error).removeprefix(f"{path}: "))
+            inventory.corrupt(path, reason_of(error, path))
     return found
 
 

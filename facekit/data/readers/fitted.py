@@ -25,6 +25,7 @@ from facekit.data.readers import Inventory
 from facekit.data.readers.landmark_files import to_crop
 from facekit.data.readers.photographs import PhotoSource
 from facekit.data.readers.pictures import Box
+from facekit.data.readers.text_files import file_stamp, reason_of
 from facekit.data.sources import Sample
 from facekit.render import rotation_angles, rotation_matrix
 
@@ -45,7 +46,6 @@ class Fit:
     points: np.ndarray
 
 
-@lru_cache(maxsize=2048)
 def read_fit(path: Path) -> Fit:
     """Reads a .mat file of 300W-LP or AFLW2000-3D.
 
@@ -54,6 +54,11 @@ def read_fit(path: Path) -> Fit:
     FormatError
         if it cannot be read, lacks an array, or one has another size or a value that is not finite.
     """
+    return _remembered_fit(path, file_stamp(path))
+
+
+@lru_cache(maxsize=2048)
+def _remembered_fit(path: Path, _stamp: tuple[int, int]) -> Fit:
     arrays = read_mat(path)
     pose = _array(path, arrays, "Pose_Para", 7)
     coefficients = {
@@ -145,6 +150,6 @@ def fitted_angles(file: Path, inventory: Inventory) -> tuple[np.ndarray, np.ndar
     try:
         stored = read_fit(beside).pose_para[None]
     except FormatError as error:
-        inventory.corrupt(beside, str(error).removeprefix(f"{beside}: "))
+        inventory.corrupt(beside, reason_of(error, beside))
         return None
     return book_poses(stored, FittedSource.picture_height)[0, :3].numpy(), np.rad2deg(stored[0, :3])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from facekit.data.readers import Inventory
-from facekit.data.readers.text_files import TextError, integer_in, read_text, text_lines
+from facekit.data.readers.text_files import TextError, integer_in, read_text, reason_of, text_lines
 
 HIGHEST_LEVEL = 5
 MOST_FRAMES = 10_000_000
@@ -28,7 +28,7 @@ def read_levels(path: Path, inventory: Inventory) -> pd.Series:
         if levels is None:
             levels = _line_by_line(path, inventory)
     except TextError as error:
-        inventory.corrupt(path, str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, "))
+        inventory.corrupt(path, reason_of(error, path))
         levels = {}
     return pd.Series(levels, dtype=np.float32)
 

@@ -26,6 +26,7 @@ from facekit.data.readers.landmark_files import read_landmarks, to_crop
 from facekit.data.readers.own_manifest import BOX_COLUMNS, Row, read_manifest
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, usable
 from facekit.data.readers.pictures import PICTURE_ENDINGS, Box
+from facekit.data.readers.text_files import file_stamp
 from facekit.data.sources import DataError, Sample
 from facekit.data.world.tables import holds_out, split_names
 from facekit.meshes import Mesh, MeshError, load_mesh
@@ -60,7 +61,9 @@ class OwnSource(PhotoSource):
         if Path(row.path).suffix.lower() not in SCAN_ENDINGS:
             return super().crop(row)
         angles = [0.0 if np.isnan(value) else float(value) for value in (row.pitch, row.yaw, row.roll)]
-        picture = picture_of_scan(_read_scan(self.root / row.path), angles, self.image_size)
+        picture = picture_of_scan(
+            _read_scan(self.root / row.path, file_stamp(self.root / row.path)), angles, self.image_size
+        )
         return picture, (0.0, 0.0, float(self.image_size))
 
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
@@ -109,7 +112,7 @@ def picture_of_scan(mesh: Mesh, angles: list[float], image_size: int) -> np.ndar
 
 
 @lru_cache(maxsize=4)
-def _read_scan(path: Path) -> Mesh:
+def _read_scan(path: Path, _stamp: tuple[int, int]) -> Mesh:
     try:
         if path.stat().st_size > MAX_SCAN_BYTES:
             raise DataError(f"{path}: more than {MAX_SCAN_BYTES >> 20} MiB")
@@ -133,7 +136,7 @@ def _is_usable(row: Row, root: Path, verify: str, inventory: Inventory) -> bool:
         if row.get("landmarks"):
             read_landmarks(root / row["landmarks"])
         if file.suffix.lower() in SCAN_ENDINGS and verify == "pixels":
-            _read_scan(file)
+            _read_scan(file, file_stamp(file))
     except DataError as error:
         inventory.corrupt(file, f"line {row['line']}: {error}")
         return False

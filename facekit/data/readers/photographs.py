@@ -25,6 +25,7 @@ from facekit.data.readers.pictures import (
     square,
     verify_picture,
 )
+from facekit.data.readers.text_files import reason_of
 from facekit.data.sources import DataError, DataSource, Sample
 from facekit.data.transforms import landmark_boxes
 
@@ -179,7 +180,7 @@ def usable(path: Path, verify: str, inventory: Inventory) -> bool:
     try:
         verify_picture(path, verify)
     except PictureError as error:
-        inventory.corrupt(path, str(error).removeprefix(f"{path}: "))
+        inventory.corrupt(path, reason_of(error, path))
         return False
     return True
 

@@ -52,6 +52,20 @@ def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def reason_of(error: Exception, path: str | Path) -> str:
+    """The message of an error without the file that it begins with."""
+    return str(error).removeprefix(str(path)).removeprefix(",").removeprefix(":").strip()
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does: its size and time; zeros for no file.  Part of the key of what is remembered."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
 def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Number (from 1) and text of each line that is not blank, without the blanks around it."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):

@@ -14,13 +14,14 @@ import numpy as np
 
 from facekit.data.readers import Inventory
 from facekit.data.readers.pictures import MAX_PIXELS, PictureError
+from facekit.data.readers.text_files import file_stamp, reason_of
 
 VIDEO_ENDINGS: tuple[str, ...] = (".avi", ".mp4", ".mov", ".mkv", ".mjpg", ".mjpeg")
 MOST_FRAMES = 10_000_000
 
 _OPEN_AT_ONCE = 4
 _READ_ON = 100  # frames ahead that are read through rather than sought
-_open_videos: OrderedDict[Path, Any] = OrderedDict()
+_open_videos: OrderedDict[tuple[Path, int, int], Any] = OrderedDict()
 
 
 def has_opencv() -> bool:
@@ -34,7 +35,7 @@ def count_frames(path: Path, inventory: Inventory) -> int:
     try:
         video = _opened(path)
     except PictureError as error:
-        inventory.corrupt(path, str(error).removeprefix(f"{path}: "))
+        inventory.corrupt(path, reason_of(error, path))
         return 0
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     if not 0 < count <= MOST_FRAMES:
@@ -72,7 +73,8 @@ def _opened(path: Path) -> Any:
         raise PictureError(f"{path}: reading a video needs OpenCV (opencv-python-headless)")
     import cv2
 
-    if path not in _open_videos:
+    key = (path, *file_stamp(path))
+    if key not in _open_videos:
         if not path.is_file():
             raise PictureError(f"{path}: there is no such file")
         video = cv2.VideoCapture(str(path))
@@ -80,8 +82,8 @@ def _opened(path: Path) -> Any:
         if not video.isOpened() or not 1 <= width * height <= MAX_PIXELS:
             video.release()
             raise PictureError(f"{path}: is not a video that OpenCV can read")
-        _open_videos[path] = video
-    _open_videos.move_to_end(path)
+        _open_videos[key] = video
+    _open_videos.move_to_end(key)
     while len(_open_videos) > _OPEN_AT_ONCE:
         _open_videos.popitem(last=False)[1].release()
-    return _open_videos[path]
+    return _open_videos[key]
