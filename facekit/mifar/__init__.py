@@ -15,6 +15,7 @@ from facekit.mifar.data import EXTENT, SENSORS, ViewSet, ViewSettings, open_view
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss, mifar_terms
 from facekit.mifar.model import Classifier, MiFaR, ViewEncoder, view_features
 from facekit.mifar.pooling import approximate_weights, as_image, rank_pool, ranked_share, svm_objective, svm_weights
+from facekit.mifar.pretraining import fold_of, load_run, open_fold, pretrain
 from facekit.mifar.probes import (
     classifier_counts,
     cross_view_neighbours,
@@ -87,14 +88,18 @@ __all__ = [
     "cross_view_neighbours",
     "distorted",
     "fit_classifier",
+    "fold_of",
     "from_mesh_list",
     "from_meshes",
     "from_range_images",
     "linear_probe",
+    "load_run",
     "mifar_loss",
     "mifar_terms",
     "neighbour_probe",
+    "open_fold",
     "open_views",
+    "pretrain",
     "pretraining_update",
     "probe_counts",
     "range_scanned",

@@ -114,8 +114,10 @@ def as_image(pooled: Tensor) -> Tensor:
 
 
 def _variation(products: Tensor) -> Tensor:
-    """Mean squared distance (B,) of points from their mean, from their products (B, T, T); infinite where they are equal
-    up to rounding, so that nothing is made of a sequence that does not move."""
+    """Mean squared distance (B,) of points from their mean, from their products (B, T, T).
+
+    It is infinite where they are equal up to rounding, so that nothing is made of a sequence that does not move.
+    """
     squares = products.diagonal(dim1=1, dim2=2).mean(1)
     spread = squares - products.mean((1, 2))
     return torch.where(spread > 1e-9 * squares, spread, torch.inf)

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from facekit.data import check_disjoint, subject_folds
 from facekit.mifar.data import ViewSet, open_views
 from facekit.mifar.model import MiFaR
@@ -56,14 +54,11 @@ def load_run(out_dir: str | Path) -> tuple[MiFaR, Recipe]:
     return model.eval(), recipe
 
 
-def open_fold(recipe: Recipe, progress: Callable[[int, int], None] = lambda done, total: None) -> tuple:
+def open_fold(
+    recipe: Recipe, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[ViewSet, ViewSet]:
     """The images that a recipe names, cut at its fold: (training part, test part)."""
     views = open_views(recipe.views(), progress)
     if recipe.folds > views.table["subject"].nunique():
         raise ConfigError(f"folds is {recipe.folds}, but there are {views.table['subject'].nunique()} people")
     return fold_of(views, recipe.folds, recipe.fold)
-
-
-def subjects_of(views: ViewSet) -> np.ndarray:
-    """Names of the people in a set of views, sorted."""
-    return np.unique(views.table["subject"].astype(str))

@@ -72,9 +72,7 @@ def view_images(
     seen = ~layers[:, 0].isnan()
     if not bool(seen.flatten(1).any(1).all()):
         sample, view = divmod(int((~seen.flatten(1).any(1)).nonzero()[0]), views)
-        raise ScanError(
-            f"sample {sample} shows no surface at {angles[view]:g} degrees; expected a scan in millimetres"
-        )
+        raise ScanError(f"sample {sample} shows no surface at {angles[view]:g} degrees; expected a scan in millimetres")
     return _channels(layers, channels).unflatten(0, (batch, views))
 
 

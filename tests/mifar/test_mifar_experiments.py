@@ -1,0 +1,53 @@
+"""The registered experiments, from their ids to their records."""
+
+import math
+
+import pytest
+
+from facekit.experiments import load_experiments, run_experiment
+from facekit.mifar.experiments import SCALES
+
+METHODS = {
+    "MiFaR, linear probe",
+    "MiFaR, k-NN probe",
+    "MiFaR (Ours)",
+    "Barlow Twins, front view, linear probe",
+    "SimCLR's loss per view, linear probe",
+    "random weights, linear probe",
+    "the same encoders, supervised",
+}
+
+
+@pytest.mark.parametrize("id", ["mifar/table1", "mifar/table2", "mifar/table3a", "mifar/table3b"])
+def test_tables_measure_every_method_beside_the_published_rows(id, tmp_path):
+    result = run_experiment(id, scale="smoke", seeds=[0], out=tmp_path / "result.json")
+    rows = {row["method"]: row for row in result["rows"]}
+    assert set(rows) > METHODS
+    for name, row in rows.items():
+        for column in result["columns"]:
+            measured = row["measured"][column]
+            assert (measured is not None) == (name in METHODS)
+            assert measured is None or (math.isfinite(measured["mean"]) and 0 <= measured["mean"] <= 100)
+    assert result["config"]["tested_folds"] == 1 and result["config"]["folds"] == 2
+
+
+def test_figure_3_has_every_combination():
+    result = run_experiment("mifar/figure3", scale="smoke", seeds=[0])
+    assert len(result["rows"]) == 12
+    assert {row["method"].split(", ")[2] for row in result["rows"]} == {"3", "6", "12"}
+
+
+def test_published_numbers_are_those_of_the_paper():
+    known = load_experiments()
+    assert known["mifar/table1"].published["MiFaR (Ours)"] == {"subset_1": 88.53, "subset_2": 82.67, "bosphorus": 78.84}
+    assert known["mifar/table2"].published["MiFaR (Ours)"] == {"accuracy": 95.76}
+    # The differences that the paper prints beside the other methods.
+    ours = known["mifar/table1"].published["MiFaR (Ours)"]["subset_1"]
+    assert round(ours - known["mifar/table1"].published["Zhen et al. [10]"]["subset_1"], 2) == 4.03
+    assert round(95.76 - known["mifar/table2"].published["Sandbach et al. [25]"]["accuracy"], 2) == 31.16
+    assert round(79.05 - known["mifar/table3b"].published["Zhang et al. [35]"]["accuracy"], 2) == 8.05
+
+
+def test_the_papers_scale_has_ten_folds():
+    plan = SCALES["paper"]
+    assert plan.tested_folds == plan.recipe.folds == 10 and plan.recipe.batch_size == 1024

@@ -1,0 +1,203 @@
+"""Networks, distortions, recipe and probes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.testing import assert_close
+
+from facekit.data import ManifestError
+from facekit.metrics import accuracy
+from facekit.mifar import (
+    DRAWS,
+    FRONT,
+    LEFT,
+    RIGHT,
+    VIEW_DISTORTIONS,
+    Classifier,
+    Distortion,
+    LaptopRecipe,
+    LossWeights,
+    MiFaR,
+    Recipe,
+    ViewEncoder,
+    ViewSet,
+    build_model,
+    classifier_counts,
+    cross_view_neighbours,
+    distorted,
+    fit_classifier,
+    fold_of,
+    linear_probe,
+    neighbour_probe,
+    pretrain,
+    probe_counts,
+    self_supervised_loss,
+    two_versions,
+    view_features,
+    with_labels,
+    without_labels,
+)
+from facekit.training import ConfigError, Step, World, parse_config
+from tests.mifar.textbook import textbook_loss
+
+CPU = World(0, 1, torch.device("cpu"))
+STILL = Distortion(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def squares(people=6, each=6, size=32, seed=0):
+    """Views with a bright square whose row is the class; people differ in its brightness."""
+    label = torch.arange(people * each) % 3
+    random = torch.Generator().manual_seed(seed)
+    images = 0.3 * torch.rand(len(label), 3, 1, size, size, generator=random)
+    for row, number in enumerate(label.tolist()):
+        images[row, :, :, 4 + 9 * number : 11 + 9 * number, 10:22] += 0.6
+    table = pd.DataFrame({"subject": np.repeat([f"S{n}" for n in range(people)], each), "intensity": 3})
+    return ViewSet((images.clamp(0, 1) * 255).byte(), label, ("a", "b", "c"), table)
+
+
+def test_each_view_has_its_own_encoder_unless_it_is_shared():
+    images = torch.rand(2, 3, 4, 32, 32)
+    own = MiFaR(ViewEncoder("resnet_tiny", 4), (16, 8)).eval()
+    shared = MiFaR(ViewEncoder("resnet_tiny", 4, shared=True), (16, 8)).eval()
+    assert own(images).shape == shared(images).shape == (3, 2, 8)
+    assert sum(p.numel() for p in own.parameters()) == 3 * sum(p.numel() for p in shared.parameters())
+    same = images[:, :1].expand(-1, 3, -1, -1, -1)
+    assert_close(shared(same)[0], shared(same)[2])
+    assert (own(same)[0] - own(same)[2]).abs().max() > 1e-3
+    changed = images.clone()
+    changed[:, 2] = 0
+    assert torch.equal(own(images)[:2], own(changed)[:2]) and not torch.equal(own(images)[2], own(changed)[2])
+    with pytest.raises(ValueError, match=r"expected \(B, 3, C, H, W\)"):
+        own(images[:, :2])
+
+
+def test_the_classifier_bypasses_the_projector_and_bytes_are_scaled():
+    model = MiFaR(ViewEncoder("resnet_tiny", 1), (16, 8))
+    views = squares()
+    features = view_features(model.encoder, views.images, block=5)
+    assert features.shape == (36, 3, 128) and model.training
+    assert_close(view_features(model.encoder, views.images.float() / 255), features)
+    classifier = Classifier(model.encoder, 3).eval()
+    assert_close(classifier(views.images), classifier.head(features.flatten(1)), rtol=1e-4, atol=1e-4)
+
+
+def test_distortions_do_what_their_settings_say():
+    images = torch.rand(2, 2, 24, 24)
+    middle = torch.full((2, DRAWS), 0.5)
+    assert_close(distorted(images, STILL, middle), images, atol=1e-5, rtol=0)
+    high = torch.full((2, DRAWS), 0.9999)
+    moved = distorted(images, replace(STILL, shift=0.25), high)
+    assert_close(moved[..., :18, :18], images[..., 6:, 6:], atol=0.02, rtol=0)
+    assert_close(distorted(images, replace(STILL, mirrored=1.0), middle), images.flip(-1), atol=1e-5, rtol=0)
+    erased = distorted(images + 0.1, replace(STILL, erased=1.0, erased_side=0.5), middle) == 0
+    assert erased.float().mean() == 0.25 and erased[..., 6:18, 6:18].all()
+    brighter = distorted(images / 2, replace(STILL, offset=0.2), high)
+    assert_close((brighter - images / 2).mean(), torch.tensor(0.2), atol=0.01, rtol=0)
+    assert distorted(images, LEFT, torch.rand(2, DRAWS)).isfinite().all()
+
+
+def test_views_are_distorted_from_three_distributions_by_the_steps_own_numbers():
+    assert len({LEFT, FRONT, RIGHT}) == 3 and VIEW_DISTORTIONS == (LEFT, FRONT, RIGHT)
+    images = torch.rand(1, 1, 1, 32, 32).expand(4, 3, -1, -1, -1)
+    step = Step(5, 9, "pretraining", 0, 0, CPU, 1)
+    first, second = two_versions(images, step)
+    assert first.shape == images.shape and (first - second).abs().mean() > 0.01
+    again = two_versions(images, Step(5, 9, "pretraining", 0, 0, CPU, 1))
+    assert torch.equal(first, again[0])
+    assert not torch.equal(first, two_versions(images, Step(6, 9, "pretraining", 0, 0, CPU, 1))[0])
+
+
+@pytest.mark.parametrize("method", ["mifar", "barlow", "simclr"])
+def test_losses_of_the_methods(method):
+    recipe = Recipe(method=method, encoder="resnet_tiny", channels=("depth",), projector=(16, 8))
+    model = build_model(recipe)
+    step = Step(0, 2, "pretraining", 0, 0, CPU, 0)
+    terms = self_supervised_loss(recipe, model)(squares().batch(torch.arange(8)), step)
+    assert set(terms) == {"mifar": {"weighted", "view"}, "barlow": {"view"}, "simclr": {"contrastive"}}[method]
+    if method == "mifar":
+        images = squares().images[:8].float() / 255
+        versions = two_versions(images, Step(0, 2, "pretraining", 0, 0, CPU, 0))
+        expected = textbook_loss(*(model(version) for version in versions))
+        assert_close(terms["view"], expected["view"], rtol=1e-4, atol=1e-4)
+
+
+def test_training_lowers_the_loss_never_sees_a_label_and_helps_the_probe():
+    views = squares(people=8, each=9)
+    train, test = fold_of(views, 4, 0)
+    recipe = LaptopRecipe(
+        channels=("depth",), projector=(32, 32), steps=30, batch_size=16, progress=False, log_every=1,
+        device="cpu", warmup=2, loss=LossWeights(mu_w=0.02, mu_theta=0.02),
+    )  # fmt: skip
+    seen = []
+    model, lines = pretrain(recipe, train, lambda step, model: seen.append(step), 10)
+    assert seen == [0, 10, 20]
+    losses = [line["pretraining/loss"] for line in lines]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+    hidden, _ = pretrain(recipe, replace(train, labels=train.labels.flip(0)))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), hidden.parameters(), strict=True))
+    for kind in ("linear", "neighbours"):
+        assert accuracy(probe_counts(model.encoder, train, test, kind)) > 0.6
+    with pytest.raises(ConfigError, match="but there are"):
+        pretrain(replace(recipe, batch_size=512), train)
+
+
+def test_supervised_training_learns():
+    train, test = fold_of(squares(people=8, each=9), 4, 0)
+    torch.manual_seed(0)
+    model = fit_classifier(Classifier(ViewEncoder("resnet_tiny", 1), 3), train, steps=40, batch_size=24)
+    assert accuracy(classifier_counts(model, test)) > 0.8
+
+
+def test_probes_find_what_is_there():
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    features = torch.nn.functional.one_hot(labels, 3) + 0.1 * torch.randn(60, 3, generator=random)
+    for probe in (linear_probe, neighbour_probe):
+        assert (probe(features[:40], labels[:40], features[40:]) == labels[40:]).float().mean() > 0.9
+    with pytest.raises(ValueError, match="two classes"):
+        linear_probe(features[:3], labels[:1].expand(3), features)
+
+
+def test_neighbours_across_views_find_the_same_scan():
+    random = torch.Generator().manual_seed(0)
+    scans = torch.randn(20, 1, 16, generator=random)
+    features = scans + torch.tensor([0.0, 5.0, -3.0])[:, None] + 0.1 * torch.randn(20, 3, 16, generator=random)
+    assert torch.equal(cross_view_neighbours(features, 0, 2), torch.arange(20))
+
+
+def test_folds_keep_people_apart_and_labels_can_be_taken_away():
+    views = squares()
+    for fold in range(3):
+        train, test = fold_of(views, 3, fold)
+        assert not set(train.table["subject"]) & set(test.table["subject"]) and len(train) + len(test) == 36
+    with pytest.raises(ManifestError, match="folds cannot be made of 6 persons"):
+        fold_of(views, 7, 0)
+    assert without_labels(views).labels.eq(-1).all() and len(with_labels(without_labels(views))) == 0
+    assert len(with_labels(views, [3])) == 36 and len(with_labels(views, [4])) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--method", "moco"], "method is 'moco', expected one of mifar, barlow, simclr"),
+        (["--encoder", "alexnet"], "encoder is 'alexnet'"),
+        (["--batch_size", "1"], "two samples or more"),
+        (["--batch_size", "4", "--accumulate", "4"], "two samples or more"),
+        (["--fold", "10"], "fold is 10, expected 0 to 9"),
+        (["--channels", "curvature"], r"channels are \['curvature'\]"),
+        (["--loss.views", "1", "--loss.nu", "1"], "unknown setting 'loss.nu'"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(words, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config(Recipe, words)
+
+
+def test_the_papers_size_is_the_default():
+    recipe = parse_config(Recipe, ["--loss.views", "0.2", "0.6", "0.2"])
+    assert recipe.loss.views == (0.2, 0.6, 0.2)
+    assert (recipe.batch_size, recipe.projector[-1], recipe.folds) == (1024, 1024, 10)
+    assert recipe.num_channels == 7 and not recipe.shared_encoder and recipe.pooling == "svm"
