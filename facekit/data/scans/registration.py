@@ -67,7 +67,7 @@ def register_scan(
     *,
     stiffness: Sequence[float] = STIFFNESS,
     rounds: int = 3,
-    fit_rounds: int = 8,
+    fit_rounds: int = 20,
     ridge: float = 0.02,
     attracted: Tensor | None = None,
 ) -> Registration:
