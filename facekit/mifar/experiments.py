@@ -20,6 +20,7 @@ from facekit.mifar.pretraining import fold_of, pretrain
 from facekit.mifar.probes import classifier_counts, fit_classifier, probe_counts
 from facekit.mifar.published import TABLE_1, TABLE_2, TABLE_3A, TABLE_3B
 from facekit.mifar.recipe import LaptopRecipe, Recipe, build_model
+from facekit.mifar.timing import launched_seconds
 from facekit.training import derive_seed
 
 PAPER = "Behzad and Zhao 2021"
@@ -221,4 +222,29 @@ def figure3(run: Run) -> Measured:
                 last = sum(line["pretraining/view"] for line in lines[-2:]) / len(lines[-2:]) / (3 * batch)
                 probe = 100 * accuracy(probe_counts(model.encoder, labelled, unseen))
                 measured[name] = {"view_loss": last, "linear_probe": probe}
+    return measured
+
+
+TIMED = {"smoke": ((8,), 16, 1), "notebook": ((32, 64, 128), 256, 3), "small": ((64, 128, 256), 2250, 4)}
+"""Batch sizes, scans in an epoch and timed steps of each scale; the paper's are 256, 512 and 1024."""
+
+
+@experiment(
+    "mifar/figure2",
+    paper=PAPER,
+    title="Figure 2: seconds per epoch by batch size (= embedding size) and number of processes on this machine",
+    columns=("seconds_per_epoch",),
+)
+def figure2(run: Run) -> Measured:
+    """Random images of the scale's size; as many processes as there are GPUs, or one and two on a CPU."""
+    recipe = SCALES[run.scale].recipe
+    batches, scans, steps = TIMED.get(run.scale, ((256, 512, 1024), 2250, 10))
+    gpus = torch.cuda.device_count()
+    counts = sorted({1, gpus}) if gpus else [1, 2]
+    run.config |= {"scans": scans, "image_size": recipe.image_size, "encoder": recipe.encoder}
+    measured = {}
+    for batch in batches:
+        for processes in counts:
+            seconds = launched_seconds(processes, batch, scans, recipe.image_size, recipe.encoder, steps)
+            measured[f"batch {batch}, {processes} process{'es' * (processes > 1)}"] = {"seconds_per_epoch": seconds}
     return measured

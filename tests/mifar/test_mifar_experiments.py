@@ -6,6 +6,7 @@ import pytest
 
 from facekit.experiments import load_experiments, run_experiment
 from facekit.mifar.experiments import SCALES
+from facekit.mifar.timing import launched_seconds
 
 METHODS = {
     "MiFaR, linear probe",
@@ -51,3 +52,11 @@ def test_published_numbers_are_those_of_the_paper():
 def test_the_papers_scale_has_ten_folds():
     plan = SCALES["paper"]
     assert plan.tested_folds == plan.recipe.folds == 10 and plan.recipe.batch_size == 1024
+
+
+def test_figure_2_times_one_and_two_processes():
+    result = run_experiment("mifar/figure2", scale="smoke", seeds=[0])
+    assert [row["method"] for row in result["rows"]] == ["batch 8, 1 process", "batch 8, 2 processes"]
+    assert all(row["measured"]["seconds_per_epoch"]["mean"] > 0 for row in result["rows"])
+    with pytest.raises(RuntimeError, match="failed"):
+        launched_seconds(1, 1, 4, 24, "resnet_tiny", 1)
