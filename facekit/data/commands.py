@@ -98,9 +98,19 @@ def _prepare(arguments: argparse.Namespace) -> int:
         arguments.copy, image_size=arguments.image_size, subjects=arguments.subjects, verify=arguments.verify
     )
     about = {"name": name, "image_size": arguments.image_size}
-    with tqdm(total=len(source), unit="sample", desc=f"preparing {name}") as bar:
-        damaged = prepare(source, arguments.out, about, progress=lambda done, _: bar.update(done - bar.n))
-        bar.update(len(source) - bar.n)
+    bars: list[tqdm] = []
+
+    def show(done: int, total: int) -> None:
+        if not bars:  # not before the folder was found to be usable
+            bars.append(tqdm(total=total, unit="sample", desc=f"preparing {name}"))
+        bars[0].update(done - bars[0].n)
+
+    try:
+        damaged = prepare(source, arguments.out, about, progress=show)
+        show(len(source), len(source))
+    finally:
+        for bar in bars:
+            bar.close()
     print(f"{len(source) - len(damaged):,} samples of {name} are in {arguments.out}")
     print(f"use them as --data {name}={arguments.out}")
     for reason in list(damaged.values())[:MOST_EXAMPLES]:

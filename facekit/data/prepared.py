@@ -120,6 +120,8 @@ def prepare(
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     tolerant = _Tolerant(source, folder / "damaged.json")
     cache = RenderCache(tolerant, folder / "samples", outputs=None if outputs is None else tuple(outputs))
+    if progress is not None:
+        progress(0, len(source))
     cache.build(progress)
     good = ~source.table.index.astype(str).isin(list(tolerant.damaged))
     manifest = source.table[good].assign(**{PLACE: np.flatnonzero(good)})

@@ -1,0 +1,117 @@
+"""`python -m facekit data check` and `data prepare`, as typed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from facekit.__main__ import main
+from facekit.data import open_prepared
+from tests.data.readers import photo_trees as trees
+from tests.data.readers.photo_trees import write_picture, write_text
+
+
+def test_check_counts_and_compares(tmp_path, capsys):
+    trees.kdef_tree(tmp_path / "kdef")
+    findings = tmp_path / "findings.csv"
+    assert main(["data", "check", f"kdef={tmp_path / 'kdef'}", "--findings", str(findings)]) == 1
+    said = capsys.readouterr().out
+    assert "subjects" in said and "published: 70" in said and "published: 4,900" in said
+    assert "-90: 28, -45: 28, 0: 27, 45: 29, 90: 28" in said and "anger: 21" in said
+    assert "1 x the file is empty, such as KDEF_and_AKDEF/KDEF/AM01/AM01HAHL.JPG" in said
+    assert "the picture is black" in said and "not a name of KDEF" in said
+    table = pd.read_csv(findings)
+    assert sorted(table["kind"]) == ["corrupt", "corrupt", "ignored", "skipped"] and set(table["data"]) == {"kdef"}
+
+
+def test_check_of_a_sound_copy(tmp_path, capsys):
+    trees.sfew_tree(tmp_path / "sfew")
+    trees.celeba_tree(tmp_path / "celeba")
+    assert main(["data", "check", f"sfew={tmp_path / 'sfew'}", f"celeba={tmp_path / 'celeba'}"]) == 0
+    said = capsys.readouterr().out
+    assert "test: 7, train: 7, val: 7" in said and "glasses: 1, 5 without" in said
+
+
+def test_check_of_pixels(tmp_path, capsys):
+    write_picture(tmp_path / "a.jpg", colour=(1, 1, 1))
+    write_picture(tmp_path / "b.jpg")
+    write_text(tmp_path / "manifest.csv", ["path,AU1,yaw", *["b.jpg,1,3.5"] * 30, *[f"b.jpg,,{n}" for n in range(30)]])
+    assert main(["data", "check", f"own={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert "1: 30, 30 without" in said and "0 to 29" in said
+    write_text(tmp_path / "manifest.csv", ["path", "a.jpg", "b.jpg"])
+    assert main(["data", "check", f"own={tmp_path}", "--verify", "pixels"]) == 1
+    assert "the picture is black" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "kdef=/no/such/place"], "there is nothing at /no/such/place"),
+        (["check", "lfw=/tmp"], "'lfw' is not a data set"),
+        (["check", "world"], "expected one NAME=PATH"),
+        (["check", "kdef"], "expected world, world:ict=PATH or <data set>=<path>"),
+        (["check", "kdef={tmp}"], "nothing usable was found"),
+        (["check", "own={tmp}"], "expected a CSV file with a column 'path'"),
+        (["prepare", "kdef={tmp}", "--out", "{tmp}/out"], "nothing usable was found"),
+        (["prepare", "kdef={tmp}/good", "--out", "{tmp}/good"], "neither empty nor prepared data"),
+        (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--image_size", "3"], "at least 8 pixels"),
+        (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--subjects", "0"], "subjects must be positive"),
+    ],
+)
+def test_requests_that_do_not_fit_end_in_one_line(tmp_path, capsys, arguments, message):
+    if "good" in " ".join(arguments):
+        write_picture(tmp_path / "good" / "AF01ANS.JPG")
+    assert main(["data", *[text.format(tmp=tmp_path) for text in arguments]]) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said and said.startswith("facekit: ") and said.count("\n") == 0
+
+
+def test_prepare_then_use_then_check(tmp_path, capsys):
+    trees.kdef_tree(tmp_path / "kdef")
+    out = tmp_path / "out"
+    command = ["data", "prepare", f"kdef={tmp_path / 'kdef'}", "--out", str(out), "--image_size", "16"]
+    for _ in range(2):
+        assert main(command) == 0
+        captured = capsys.readouterr()
+        assert f"140 samples of kdef are in {out}" in captured.out and f"--data kdef={out}" in captured.out
+        assert "140/140" in captured.err
+    assert main(["data", "check", f"kdef={out}"]) == 0
+    assert "published: 4,900" in capsys.readouterr().out
+    assert main([*command[:-1], "24"]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+
+
+def test_prepare_is_killed_and_started_again(tmp_path):
+    """Whenever the process dies, what is there is either no prepared folder or a whole one."""
+    people = [f"A{sex}{number:02d}" for sex in "FM" for number in range(1, 12)]
+    trees.kdef_tree(tmp_path / "kdef", people=people)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "facekit", "data", "prepare", f"kdef={tmp_path / 'kdef'}", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (out / "samples" / "meta.json").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.15)
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (out / "samples" / "meta.json").exists()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    prepared = open_prepared(out)
+    assert len(prepared) > 1000 and prepared[:]["image"].amax((1, 2, 3)).min() > 0.2
+
+
+def test_an_interruption_is_said(tmp_path, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    trees.kdef_tree(tmp_path)
+    monkeypatch.setattr("facekit.data.prepared.prepare", stop)
+    assert main(["data", "prepare", f"kdef={tmp_path}", "--out", str(tmp_path / "out")]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err

@@ -1,0 +1,111 @@
+"""Prepared folders: complete, resumed, damaged, foreign."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from facekit.data import DataError, load_all, open_prepared, parse_data, prepare
+from facekit.data.readers import emotionet, kdef, multipie, own, wlp300
+from tests.data.readers import photo_trees as trees
+from tests.data.readers.photo_trees import cut_off, write_picture, write_text
+
+
+def about(name="kdef", image_size=16):
+    return {"name": name, "image_size": image_size}
+
+
+def test_what_is_prepared_comes_back(tmp_path):
+    source = wlp300.open_dataset(trees.wlp300_tree(tmp_path / "data"), image_size=16)
+    assert prepare(source, tmp_path / "out", about("300wlp")) == {}
+    prepared = parse_data(f"300wlp={tmp_path / 'out'}").open("300wlp", image_size=16)
+    assert len(prepared) == len(source) and list(prepared.table) == list(source.table)
+    for name in source.table:
+        assert prepared.table[name].tolist() == source.table[name].tolist(), name
+    for key, value in source[:].items():
+        torch.testing.assert_close(prepared[:][key], value, equal_nan=True)
+    assert prepared[[3, 1]]["row"].tolist() == [3, 1] and list(load_all(prepared, ["image"])) == ["image"]
+    again = pickle.loads(pickle.dumps(prepared))
+    assert again.select([2])[0]["row"] == 2 and "300wlp" in json.dumps(again.describe()).lower() + again.name
+
+
+def test_text_stays_text_and_missing_stays_missing(tmp_path):
+    source = multipie.open_dataset(trees.multipie_tree(tmp_path / "data"), image_size=16, cameras=None)
+    prepare(source, tmp_path / "out", about("multipie"))
+    prepared = open_prepared(tmp_path / "out")
+    assert prepared.table["subject"].tolist() == source.table["subject"].tolist() and "001" in set(
+        prepared.table["subject"]
+    )
+    np.testing.assert_array_equal(prepared.table["yaw"], source.table["yaw"])
+    annotated = emotionet.open_dataset(trees.emotionet_tree(tmp_path / "more"), image_size=16)
+    prepare(annotated, tmp_path / "out2", about("emotionet"))
+    np.testing.assert_array_equal(open_prepared(tmp_path / "out2").table["AU1"], annotated.table["AU1"])
+
+
+def test_damage_that_shows_when_decoding(tmp_path):
+    """Headers and ends are sound, what lies between is not: the row is left out, and a second run still knows."""
+    for number in range(5):
+        write_picture(tmp_path / f"{number}.png", 90, 90)
+    for number in (0, 3):
+        path = tmp_path / f"{number}.png"
+        content = bytearray(path.read_bytes())
+        content[50:60] = bytes(10)
+        path.write_bytes(content)
+    write_text(tmp_path / "manifest.csv", ["path,subject", *[f"{number}.png,p{number}" for number in range(5)]])
+    source = own.open_dataset(tmp_path, image_size=16)
+    assert len(source) == 5
+    for _ in range(2):
+        damaged = prepare(source, tmp_path / "out", about("own"))
+        assert list(damaged) == ["0", "3"] and all("png: is damaged" in reason for reason in damaged.values())
+    prepared = open_prepared(tmp_path / "out")
+    assert prepared.table["subject"].tolist() == ["p1", "p2", "p4"]
+    expected = source[[1, 2, 4]]
+    assert torch.equal(prepared[:]["image"], expected["image"]) and prepared[:]["row"].tolist() == [0, 1, 2]
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "0.png").write_bytes((tmp_path / "0.png").read_bytes())
+    write_text(tmp_path / "only" / "manifest.csv", ["path", "0.png"])
+    with pytest.raises(DataError, match="none of the 1 samples can be loaded"):
+        prepare(own.open_dataset(tmp_path / "only"), tmp_path / "out3", about("own"))
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
+    source = kdef.open_dataset(trees.kdef_tree(tmp_path / "data"), image_size=16)
+    out = tmp_path / "out"
+
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, out, about(), progress=stop)
+    assert not (out / "prepared.json").exists()
+    with pytest.raises(DataError, match="nothing usable was found"):
+        parse_data(f"kdef={out}").open("kdef")
+    loaded = []
+    load = source.load
+    monkeypatch.setattr(source, "load", lambda rows: loaded.append(len(rows)) or load(rows))
+    prepare(source, out, about())
+    assert sum(loaded) == len(source) - 128  # the first block was done
+    assert torch.equal(open_prepared(out)[:]["image"], source[:]["image"])
+
+
+def test_folders_that_hold_something_else(tmp_path):
+    source = kdef.open_dataset(trees.kdef_tree(tmp_path / "data"), image_size=16)
+    write_text(tmp_path / "full" / "thesis.tex", ["precious"])
+    with pytest.raises(DataError, match="neither empty nor prepared data"):
+        prepare(source, tmp_path / "full", about())
+    with pytest.raises(DataError, match="found a file there"):
+        prepare(source, tmp_path / "full" / "thesis.tex", about())
+    prepare(source, tmp_path / "out", about())
+    with pytest.raises(DataError, match="built from another source"):
+        prepare(kdef.open_dataset(tmp_path / "data", image_size=24), tmp_path / "out", about())
+    with pytest.raises(DataError, match="pictures of 16 pixels, asked for 24"):
+        open_prepared(tmp_path / "out", image_size=24)
+    with pytest.raises(DataError, match="without the output 'depth'"):
+        open_prepared(tmp_path / "out", outputs=["depth"])
+    assert list(open_prepared(tmp_path / "out", outputs=["image"], subjects=1)[0]) == ["image"]
+    cut_off(tmp_path / "out" / "prepared.json")
+    with pytest.raises(DataError, match="is no finished prepared folder"):
+        open_prepared(tmp_path / "out")
