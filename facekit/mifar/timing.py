@@ -1,4 +1,4 @@
-"""How long is an epoch? (Figure 2.) Started by ``torchrun``: ``-m facekit.mifar.timing BATCH SCANS SIZE ENCODER STEPS``.
+"""How long is an epoch? (Figure 2.) ``torchrun -m facekit.mifar.timing BATCH SCANS SIZE ENCODER STEPS`` tells.
 
 The images are random: time does not depend on what they show. The first process prints the seconds of an epoch.
 """
@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def epoch_seconds(batch: int, scans: int, size: int, encoder: str, steps: int) -
             if not world.is_main:
                 return 0.0
         ends = [line["seconds"] for line in read_metrics(Path(folder) / "metrics.jsonl")]
-        return statistics.median(b - a for a, b in zip(ends, ends[1:], strict=False)) * (count // batch)
+        return statistics.median(b - a for a, b in pairwise(ends)) * (count // batch)
 
 
 def launched_seconds(processes: int, *settings: object) -> float:
