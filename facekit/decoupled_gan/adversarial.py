@@ -4,7 +4,7 @@ Fernandez Abrevaya et al. (2019), Section 4.3 and 5.1. The two loss functions he
 everything random comes from the loop's ``step``, so that W processes draw what one process would.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import permutations
 from typing import NamedTuple, Protocol
 
@@ -102,6 +102,8 @@ class Adversaries:
         instance_noise: standard deviation of the noise on every image that the discriminator sees while training.
         balance: how far the labels are evened out, see ``label_distribution``: both in the weights of real samples and
             in the draw of the labels that generated samples are asked for.
+        unclassified: factors with labels that take no part in any classification or feature loss, as in the paper's
+            ablation "without expression classification"; their codes are always free.
     """
 
     def __init__(
@@ -111,14 +113,20 @@ class Adversaries:
         batch_size: int,
         instance_noise: float = 0.1,
         balance: float = 0.5,
+        unclassified: Collection[str] = (),
     ) -> None:
         if batch_size % 2:
             raise ValueError(f"samples come in pairs: batch_size per process and pass must be even, found {batch_size}")
         self.gan = gan
         self.batch_size = batch_size
         self.instance_noise = instance_noise
-        self.factors = tuple(dataset.labels)
-        self.turns = tuple(permutations(self.factors, 2))
+        unknown = sorted(set(unclassified) - set(dataset.labels))
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is to be unclassified, but is not among the factors {list(dataset.labels)}"
+            )
+        self.factors = tuple(factor for factor in dataset.labels if factor not in unclassified)
+        self.turns = tuple(permutations(dataset.labels, 2))
         labels = {factor: (dataset.labels[factor], count) for factor, count in dataset.num_labels.items()}
         self.class_weights = {factor: class_weights(*args, balance) for factor, args in labels.items()}
         self.distribution = {factor: label_distribution(*args, balance) for factor, args in labels.items()}
@@ -133,7 +141,8 @@ class Adversaries:
         codes = {name: step.normal(self.batch_size, size) for name, size in sizes.items()}
         shares = self.distribution[labelled].cumsum(dim=0)
         labels = torch.searchsorted(shares.to(codes[labelled]), step.uniform(self.batch_size) * shares[-1])
-        codes[labelled] = self.gan.fixed(labelled, labels)
+        if labelled in self.factors:
+            codes[labelled] = self.gan.fixed(labelled, labels)
         codes[shared] = codes[shared][0::2].repeat_interleave(2, dim=0)
         return Draw(codes, labelled, labels, shared)
 
@@ -163,14 +172,14 @@ class Adversaries:
         displacements = generator.displacements(draw.codes)
         vertices = generator.reference + generator.unit * displacements
         score, logits, features = discriminator(self.noisy(discriminator.images(vertices), step))
-        right = logits[draw.labelled].argmax(dim=1) == draw.labels
-        step.log(**{f"accuracy_{draw.labelled}": right.float().mean()})
-        return {
-            "fake_score": score.mean(),
-            "classification": classification_loss(logits[draw.labelled], draw.labels),
-            "feature": feature_loss(features[draw.shared]),
-            "regularizer": laplacian_loss(displacements, self.gan.laplacian),
-        }
+        terms = {"fake_score": score.mean(), "classification": score.new_zeros(()), "feature": score.new_zeros(())}
+        if draw.labelled in self.factors:
+            right = logits[draw.labelled].argmax(dim=1) == draw.labels
+            step.log(**{f"accuracy_{draw.labelled}": right.float().mean()})
+            terms["classification"] = classification_loss(logits[draw.labelled], draw.labels)
+        if draw.shared in self.factors:
+            terms["feature"] = feature_loss(features[draw.shared])
+        return terms | {"regularizer": laplacian_loss(displacements, self.gan.laplacian)}
 
 
 def _scaled_laplacian(dataset: MeshDataset, reference: Tensor, unit: float, count: int = 256) -> Tensor:

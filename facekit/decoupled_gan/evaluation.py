@@ -65,13 +65,15 @@ class LinearEmbedding:
         mean = meshes.mean(dim=0)
         held_out = torch.arange(len(labelled)) % 3 == 0
         offsets = (meshes - mean).flatten(1)
-        axes = _principal_axes(offsets[~held_out], components)
+        axes = principal_axes(offsets[~held_out], components)
         project = axes @ _discriminants(offsets[~held_out] @ axes, labels[~held_out])
-        distance, alike = _pairs(offsets[held_out] @ project, labels[held_out], generator)
-        return cls(mean, project, *_threshold(distance, alike))
+        embedded = offsets[held_out] @ project
+        pairs, alike = draw_alike_and_different(labels[held_out], generator)
+        distance = (embedded[pairs[:, 0]] - embedded[pairs[:, 1]]).norm(dim=1)
+        return cls(mean, project, *best_threshold(distance, alike))
 
 
-def _principal_axes(offsets: Tensor, components: int) -> Tensor:
+def principal_axes(offsets: Tensor, components: int) -> Tensor:
     """Leading directions (3V, K) of offsets (N, 3V), through the N x N matrix of their products."""
     values, vectors = torch.linalg.eigh((offsets @ offsets.T).double())
     keep = torch.arange(len(values) - min(components, len(values) - 1), len(values))
@@ -96,18 +98,17 @@ def _discriminants(features: Tensor, labels: Tensor, shrinkage: float = 0.1) -> 
     return (whiten @ directions.T).float()
 
 
-def _pairs(embedded: Tensor, labels: Tensor, generator: torch.Generator, count: int = 4000) -> tuple[Tensor, Tensor]:
-    """Distances (P,) of random pairs and whether they are alike, half of them each."""
+def draw_alike_and_different(labels: Tensor, generator: torch.Generator, count: int = 4000) -> tuple[Tensor, Tensor]:
+    """Random pairs (P, 2) of samples with labels (N,), and whether they are alike (P,): half of them each."""
     alike = draw_pairs(len(labels), count, generator, labels)
     others = draw_pairs(len(labels), 8 * count, generator)
     others = others[labels[others[:, 0]] != labels[others[:, 1]]][:count]
     alike = alike[: len(others)]
     pairs = torch.cat([alike, others])
-    distance = (embedded[pairs[:, 0]] - embedded[pairs[:, 1]]).norm(dim=1)
-    return distance, torch.arange(len(pairs)) < len(alike)
+    return pairs, torch.arange(len(pairs)) < len(alike)
 
 
-def _threshold(distance: Tensor, alike: Tensor, most_false: float = 0.10) -> tuple[float, float, float]:
+def best_threshold(distance: Tensor, alike: Tensor, most_false: float = 0.10) -> tuple[float, float, float]:
     """Threshold, accuracy and false acceptance rate: the best accuracy with less than ``most_false``.
 
     The threshold is the middle of the gap between the last pair that is accepted and the first that is not.
@@ -197,7 +198,7 @@ class LinearGaussian:
         meshes = dataset.vertices[rows]
         self.mean = meshes.mean(dim=0)
         offsets = (meshes - self.mean).flatten(1)
-        axes = _principal_axes(offsets, components)
+        axes = principal_axes(offsets, components)
         self.basis = (axes * (offsets @ axes).std(dim=0)).T.unflatten(1, (-1, 3))
 
     def sample_codes(self, count: int, generator: torch.Generator) -> Codes:

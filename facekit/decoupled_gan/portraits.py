@@ -15,11 +15,18 @@ CHUNK = 32
 
 @torch.no_grad()
 def portraits(
-    vertices: Tensor, faces: Tensor, size: int = 128, *, yaw: float = 0.0, height: float = 220.0, normals: bool = False
+    vertices: Tensor,
+    faces: Tensor,
+    size: int = 128,
+    *,
+    yaw: float = 0.0,
+    height: float = 220.0,
+    normals: bool = False,
+    centre: Tensor | None = None,
 ) -> Tensor:
     """Pictures (B, 3, size, size) in [0, 1] of meshes (B, V, 3), seen from the front or turned by ``yaw`` degrees.
 
-    All meshes are drawn at one scale around one point, the middle of the first mesh's box, so that sizes compare.
+    All meshes are drawn at one scale around one point, so that sizes compare.
 
     Args:
         vertices: (B, V, 3) in millimetres.
@@ -28,8 +35,9 @@ def portraits(
         yaw: degrees, positive to the right.
         height: millimetres that fill a picture.
         normals: show unit normals as (n + 1) / 2 on black instead of lit clay on white.
+        centre: (3,) millimetres, the point in the middle of the pictures; that of the first mesh's box if None.
     """
-    middle = (vertices[0].amin(dim=0) + vertices[0].amax(dim=0)) / 2
+    middle = (vertices[0].amin(dim=0) + vertices[0].amax(dim=0)) / 2 if centre is None else centre
     pose = torch.tensor([0.0, yaw, 0.0, size / height, size / 2, size / 2]).to(vertices)
     light = _studio().to(vertices)
     clay = torch.tensor(CLAY).to(vertices).expand(1, vertices.shape[1], 3)

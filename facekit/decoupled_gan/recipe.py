@@ -13,11 +13,12 @@ import torch.distributed
 from facekit.data import DataError, parse_data
 from facekit.decoupled_gan.adversarial import Adversaries, DecoupledGAN
 from facekit.decoupled_gan.data import MeshDataError, MeshDataset
+from facekit.decoupled_gan.linear_start import start_linearly
 from facekit.decoupled_gan.losses import LossWeights
 from facekit.decoupled_gan.model import CODE_SIZES
-from facekit.decoupled_gan.population import world_meshes
+from facekit.decoupled_gan.population import speech_meshes, world_meshes
 from facekit.meshes import MeshError
-from facekit.morphable import FaceModelError, ProceduralFace, load_ict
+from facekit.morphable import FaceModel, FaceModelError, ProceduralFace, load_ict
 from facekit.training import (
     ConfigError,
     CosineSchedule,
@@ -31,11 +32,12 @@ from facekit.training import (
 
 @dataclass(frozen=True)
 class CodeSizes:
-    """Lengths of the parts of the code, Section 5.1; a labelled factor more is a field more."""
+    """Lengths of the parts of the code, Section 5.1; a factor of length 0 is left out."""
 
     identity: int = CODE_SIZES["identity"]
     expression: int = CODE_SIZES["expression"]
     noise: int = CODE_SIZES["noise"]
+    viseme: int = 0
 
 
 @dataclass
@@ -47,8 +49,10 @@ class Recipe(TrainingConfig):
     """paper, or laptop: a small mesh and small images, minutes on two cores."""
     data: str = "world"
     """world (the procedural face), world:ict=PATH (ICT-FaceKit's geometry) or meshes=FOLDER (registered meshes)."""
+    population: str = "emotions"
+    """emotions (the paper's four data sets) or speech (the supplement's corpus of sentences)."""
     share: float = 1.0
-    """Share of the paper's 347 people that the face world makes; 1 gives 30,559 meshes."""
+    """Share of the paper's 347 people that the face world makes; 1 gives 30,559 meshes. Of speech: share of frames."""
     level: int = 2
     """Resolution of the procedural face: 0, 1 or 2 for about 1,000, 5,000 or 20,000 vertices."""
     num_vertices: int = 0
@@ -73,11 +77,17 @@ class Recipe(TrainingConfig):
     weights: LossWeights = field(default_factory=LossWeights)
     subtract_reference: bool = False
     """Show the critic displacements instead of positions."""
+    linear_start: bool = False
+    """Start the generator as the additive linear model of the meshes, which the paper does not."""
+    unclassified: str = ""
+    """A factor that is left out of the classification and feature losses, for the ablation; empty for none."""
 
     def check(self) -> None:
         super().check()
         if self.preset not in PRESETS:
             raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
+        if self.population not in ("emotions", "speech"):
+            raise ConfigError(f"population is {self.population!r}, expected emotions or speech")
         if self.batch_size % 2:
             raise ConfigError(f"batch_size is {self.batch_size}, expected an even number: samples come in pairs")
 
@@ -109,6 +119,19 @@ class LaptopRecipe(Recipe):
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
 
 
+def open_face_model(recipe: Recipe) -> FaceModel:
+    """The face model that ``recipe.data`` names.
+
+    Raises:
+        ConfigError: it names registered meshes or a data set, which have none.
+        DataError, FaceModelError: the model does not exist or cannot be read.
+    """
+    choice = None if recipe.data.startswith("meshes=") else parse_data(recipe.data)
+    if choice is None or not choice.is_world:
+        raise ConfigError(f"data is {recipe.data!r}: registered meshes are given as meshes=FOLDER, faces as world")
+    return ProceduralFace(recipe.level) if choice.model_path is None else load_ict(choice.model_path, region="face")
+
+
 def make_meshes(recipe: Recipe, progress: Callable[[int, int], None] = lambda done, total: None) -> MeshDataset:
     """The training meshes that ``recipe.data`` names.
 
@@ -118,11 +141,9 @@ def make_meshes(recipe: Recipe, progress: Callable[[int, int], None] = lambda do
     kind, _, path = recipe.data.partition("=")
     if kind == "meshes":
         return MeshDataset.load(path)
-    choice = parse_data(recipe.data)
-    if not choice.is_world:
-        raise ConfigError(f"data is {recipe.data!r}: registered meshes are given as meshes=FOLDER")
-    model = ProceduralFace(recipe.level) if choice.model_path is None else load_ict(choice.model_path, region="face")
-    return world_meshes(model, recipe.share, recipe.seed, recipe.num_vertices or None, recipe.crop, progress)
+    model = open_face_model(recipe)
+    make = {"emotions": world_meshes, "speech": speech_meshes}[recipe.population]
+    return make(model, recipe.share, recipe.seed, recipe.num_vertices or None, recipe.crop, progress)
 
 
 def open_meshes(recipe: Recipe, world: World, progress: Callable[[int, int], None]) -> MeshDataset:
@@ -144,14 +165,18 @@ def open_meshes(recipe: Recipe, world: World, progress: Callable[[int, int], Non
 
 def build_gan(recipe: Recipe, dataset: MeshDataset) -> DecoupledGAN:
     """The networks for a set of meshes."""
-    sizes = asdict(recipe.code)
-    return DecoupledGAN(dataset, recipe.image_size, sizes, subtract_reference=recipe.subtract_reference)
+    sizes = {name: size for name, size in asdict(recipe.code).items() if size}
+    gan = DecoupledGAN(dataset, recipe.image_size, sizes, subtract_reference=recipe.subtract_reference)
+    if recipe.linear_start:
+        start_linearly(gan.generator, dataset)
+    return gan
 
 
 def gan_updates(recipe: Recipe, world: World, gan: DecoupledGAN, dataset: MeshDataset) -> list[Update]:
     """A step of the game: ``critic_steps`` updates of the discriminator, each on new meshes; one of the generator."""
     share = recipe.batch_size // (world.size * recipe.accumulate)
-    game = Adversaries(gan, dataset, share, recipe.instance_noise, recipe.balance)
+    unclassified = [recipe.unclassified] if recipe.unclassified else []
+    game = Adversaries(gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified)
     schedules = {"lr": CosineSchedule(recipe.learning_rate, recipe.final_learning_rate, recipe.steps)}
 
     def adam(module: torch.nn.Module) -> torch.optim.Adam:

@@ -148,3 +148,19 @@ def test_labels_are_drawn_as_the_balance_says(gan, data):
         draw = Adversaries(gan, uneven, 4000, balance=balance).draw(step(0))
         assert draw.labelled == "identity"
         assert (draw.labels == 0).float().mean().item() == pytest.approx(expected, abs=0.03)
+
+
+def test_an_unclassified_factor_has_free_codes_and_no_loss(gan, data):
+    game = Adversaries(gan, data, 8, unclassified=["expression"])
+    assert game.factors == ("identity",)
+    draw = game.draw(step(1))
+    assert draw.labelled == "expression" and not torch.equal(
+        draw.codes["expression"], gan.fixed("expression", draw.labels)
+    )
+    labelled_identity, labelled_expression = (game.generator(None, step(index)) for index in (0, 1))
+    assert labelled_identity["classification"] > 0 and labelled_identity["feature"] == 0
+    assert labelled_expression["classification"] == 0 and labelled_expression["feature"] > 0
+    terms = game.discriminator(data.batch(torch.arange(8)), step(update="discriminator"))
+    assert set(terms) == set(LossWeights().discriminator(["identity"]))
+    with pytest.raises(ValueError, match="'viseme' is to be unclassified, but is not among"):
+        Adversaries(gan, data, 8, unclassified=["viseme"])

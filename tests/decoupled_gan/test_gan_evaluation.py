@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from facekit.decoupled_gan import LinearEmbedding, LinearGaussian, evaluate, evaluate_data
-from facekit.decoupled_gan.evaluation import _threshold
+from facekit.decoupled_gan.evaluation import best_threshold
 from tests.decoupled_gan.gan_sheets import sheet_dataset
 
 
@@ -99,9 +99,9 @@ def test_evaluation_follows_its_seed(data):
 def test_the_threshold_is_the_most_accurate_with_few_false_acceptances():
     distance = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     alike = torch.tensor([True, True, False, True, False, False])
-    assert _threshold(distance, alike, most_false=0.5) == pytest.approx((2.5, 5 / 6, 0.0))
-    assert _threshold(distance, torch.tensor([False, True, True, True, False, False]), most_false=0.5) == pytest.approx(
-        (4.5, 5 / 6, 1 / 3)
-    )
-    threshold, accuracy, false = _threshold(distance, torch.tensor([False, True, True, True, False, False]), 0.1)
+    assert best_threshold(distance, alike, most_false=0.5) == pytest.approx((2.5, 5 / 6, 0.0))
+    assert best_threshold(
+        distance, torch.tensor([False, True, True, True, False, False]), most_false=0.5
+    ) == pytest.approx((4.5, 5 / 6, 1 / 3))
+    threshold, accuracy, false = best_threshold(distance, torch.tensor([False, True, True, True, False, False]), 0.1)
     assert false < 0.1 and accuracy < 5 / 6 and threshold < 4.5

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facekit.decoupled_gan import population, world_meshes
+from facekit.decoupled_gan import population, speech_meshes, world_meshes
 from facekit.meshes import boundary_loops, connected_components, flipped_triangles
 from facekit.morphable import EXPRESSIONS, ProceduralFace, load_ict
 
@@ -104,3 +104,13 @@ def test_on_real_geometry(ict_path):
     assert meshes.num_vertices == 800 and len(meshes) == 611
     spread = (meshes.vertices - meshes.mean()).norm(dim=-1).mean()
     assert 2 < spread < 10
+
+
+def test_speech_has_three_factors_with_the_labels_of_the_supplement(face):
+    meshes = speech_meshes(face, share=0.15, num_vertices=300)
+    assert len(meshes) == 14 * 40 * 2 * 4 and meshes.num_vertices == 300
+    assert meshes.num_labels == {"identity": 14, "expression": 6, "viseme": 15}
+    shares = {factor: (label >= 0).float().mean().item() for factor, label in meshes.labels.items()}
+    assert shares["identity"] == 1 and 0.65 < shares["viseme"] < 0.71 and 0.02 < shares["expression"] < 0.04
+    with pytest.raises(ValueError, match="share must be in"):
+        speech_meshes(face, share=2)

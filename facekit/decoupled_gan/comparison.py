@@ -1,0 +1,149 @@
+"""The rows of the paper's tables: every model, trained on the same meshes at one of four scales.
+
+What is trained is kept for the length of the process, so that two tables in one process train each model once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from facekit.decoupled_gan.adversarial import DecoupledGAN
+from facekit.decoupled_gan.autoencoders import AutoencoderRecipe, train_coma, train_mae
+from facekit.decoupled_gan.data import MeshDataset
+from facekit.decoupled_gan.evaluation import FaceSampler
+from facekit.decoupled_gan.judges import LAPTOP_JUDGE, JudgeSettings, TripletJudge, fit_judge
+from facekit.decoupled_gan.linear_models import additive_linear, bilinear
+from facekit.decoupled_gan.losses import LossWeights
+from facekit.decoupled_gan.recipe import CodeSizes, LaptopRecipe, Recipe, make_meshes
+from facekit.decoupled_gan.training import train_gan
+
+SCALES: dict[str, Recipe] = {
+    "smoke": LaptopRecipe(share=0.02, level=0, num_vertices=300, image_size=16, steps=4, batch_size=8),
+    "notebook": LaptopRecipe(
+        share=0.1, num_vertices=1000, image_size=32, steps=450, weights=LossWeights(regularizer=40.0)
+    ),
+    "small": LaptopRecipe(),
+    "paper": Recipe(),
+}
+"""Settings of the adversarial model at each scale."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What else a comparison needs at one scale.
+
+    Args:
+        autoencoder: training of both autoencoders.
+        judge: the networks that measure decoupling.
+        pairs, samples: for diversity and specificity; the paper takes 10,000 and 1,000.
+        anchors, members: for decoupling; the paper takes 100 and 100.
+        people, fit_steps: for the fit to landmarks: people with twelve expressions each, and steps of Adam.
+        speech_share: share of the speech corpus.
+    """
+
+    autoencoder: AutoencoderRecipe
+    judge: JudgeSettings
+    pairs: int
+    samples: int
+    anchors: int
+    members: int
+    people: int
+    fit_steps: int
+    speech_share: float
+
+
+SIZES = {
+    "smoke": Sizes(
+        AutoencoderRecipe(steps=2, batch_size=8, image_size=16),
+        JudgeSettings("resnet_tiny", 32, 16, 60, 2, labels=3, per_label=2, shift=1),
+        *(40, 10, 3, 4, 1, 3, 0.05),
+    ),
+    "notebook": Sizes(
+        AutoencoderRecipe(steps=500, batch_size=32, image_size=32), LAPTOP_JUDGE, *(1000, 200, 25, 25, 4, 200, 0.13)
+    ),
+    "small": Sizes(
+        AutoencoderRecipe(steps=3000, batch_size=32, image_size=48),
+        replace(LAPTOP_JUDGE, image_size=112, meshes=3000, steps=1500),
+        *(10_000, 1000, 100, 100, 12, 400, 0.25),
+    ),
+    "paper": Sizes(AutoencoderRecipe(batch_size=64), JudgeSettings(), *(10_000, 1000, 100, 100, 12, 1000, 1.0)),
+}
+"""The other settings of each scale."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a comparison is made on: ``data`` and ``seed`` as an experiment has them, and the scale."""
+
+    data: str
+    scale: str
+    seed: int
+
+    @property
+    def recipe(self) -> Recipe:
+        return replace(SCALES[self.scale], data=self.data, seed=self.seed, progress=False)
+
+    @property
+    def sizes(self) -> Sizes:
+        return SIZES[self.scale]
+
+
+def _without(**weights: float) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: replace(recipe, weights=replace(recipe.weights, **weights))
+
+
+VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
+    "without mesh regularisation": _without(regularizer=0.0),
+    "without expression classification": lambda recipe: replace(recipe, unclassified="expression"),
+    "without feature loss": _without(feature=0.0),
+    "decoupled GAN": lambda recipe: recipe,
+    "decoupled GAN, linear start": lambda recipe: replace(recipe, linear_start=True),
+}
+"""The paper's model, its ablations, and one that the paper does not have: what each changes in the recipe."""
+
+BASELINES = ("MAE", "COMA", "linear 3DMM", "bilinear")
+
+
+@lru_cache(maxsize=4)
+def meshes_of(setting: Setting) -> MeshDataset:
+    """The training meshes."""
+    return make_meshes(setting.recipe)
+
+
+@lru_cache(maxsize=4)
+def judges_of(setting: Setting) -> dict[str, TripletJudge]:
+    """The judge of each factor."""
+    meshes = meshes_of(setting)
+    return {factor: fit_judge(meshes, factor, setting.sizes.judge, setting.seed) for factor in meshes.labels}
+
+
+@lru_cache(maxsize=64)
+def gan_of(setting: Setting, variant: str) -> DecoupledGAN:
+    """One of ``VARIANTS``, trained."""
+    gan, _ = train_gan(VARIANTS[variant](setting.recipe), meshes_of(setting))
+    return gan.requires_grad_(False)
+
+
+@lru_cache(maxsize=64)
+def model_of(setting: Setting, method: str) -> FaceSampler:
+    """One of ``VARIANTS`` or ``BASELINES``, trained: a model to sample faces from.
+
+    Raises:
+        KeyError: the method is not known.
+    """
+    if method in VARIANTS:
+        return gan_of(setting, method).generator
+    autoencoder = replace(setting.sizes.autoencoder, seed=setting.seed)
+    makers: dict[str, Callable[[MeshDataset], FaceSampler]] = {
+        "MAE": lambda meshes: train_mae(meshes, autoencoder),
+        "COMA": lambda meshes: train_coma(meshes, autoencoder),
+        "linear 3DMM": additive_linear,
+        "bilinear": bilinear,
+    }
+    return makers[method](meshes_of(setting))
+
+
+def speech_recipe(setting: Setting) -> Recipe:
+    """The supplement's model: codes of 50, 50, 50 and 5 numbers for identity, expression, viseme and noise."""
+    sizes = CodeSizes(identity=50, expression=50, noise=5, viseme=50)
+    return replace(setting.recipe, population="speech", share=setting.sizes.speech_share, code=sizes)
