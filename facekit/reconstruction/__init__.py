@@ -1,0 +1,130 @@
+"""A 3D face from one photograph (Gao et al., 2020).
+
+material = open_material(recipe)                                  # 3DMM, labelled and unlabelled photographs
+networks = Networks(recipe, material.prior.model, material.labelled.people)
+updates(recipe, material, networks, material.prior.model)         # critic and generator, for a training loop
+face = networks.model(images)                                     # codes, vertices, albedo, pose, light
+networks.model.render(face).image                                 # and back into the image
+"""
+
+from facekit.reconstruction.baselines import Fit, fit_photos, linear_reconstructor
+from facekit.reconstruction.data import Photos, open_photos, training_photos
+from facekit.reconstruction.decoders import (
+    AlbedoDecoder,
+    ConvolutionalAlbedo,
+    GraphDecoder,
+    MeshCritic,
+    ShapeDecoder,
+)
+from facekit.reconstruction.evaluation import (
+    CONDITIONS,
+    average_over_identity,
+    average_over_views,
+    encode,
+    micc_errors,
+    neutral_expression,
+    pose_and_landmarks,
+    scan_errors,
+    verification,
+)
+from facekit.reconstruction.losses import (
+    LossWeights,
+    center_loss,
+    landmark_loss,
+    moved_centers,
+    photometric_loss,
+    shape_loss,
+    smoothness_loss,
+    softmax_loss,
+    symmetry_loss,
+    wasserstein_divergence,
+)
+from facekit.reconstruction.model import CODE_SIZES, Codes, Face, FaceEncoder, Reconstructor, build_reconstructor
+from facekit.reconstruction.objective import Objective, Recognizer
+from facekit.reconstruction.photo import (
+    PhotoError,
+    Portrait,
+    export,
+    find_detector,
+    find_face,
+    portrait,
+    read_landmarks,
+    read_photo,
+    reconstruct_photo,
+)
+from facekit.reconstruction.prior import Prior, face_prior, spread
+from facekit.reconstruction.recipe import (
+    PRESETS,
+    LaptopRecipe,
+    Material,
+    Networks,
+    Recipe,
+    build_prior,
+    load_run,
+    objective,
+    open_material,
+    updates,
+)
+
+__all__ = [
+    "CODE_SIZES",
+    "CONDITIONS",
+    "PRESETS",
+    "AlbedoDecoder",
+    "Codes",
+    "ConvolutionalAlbedo",
+    "Face",
+    "FaceEncoder",
+    "Fit",
+    "GraphDecoder",
+    "LaptopRecipe",
+    "LossWeights",
+    "Material",
+    "MeshCritic",
+    "Networks",
+    "Objective",
+    "PhotoError",
+    "Photos",
+    "Portrait",
+    "Prior",
+    "Recipe",
+    "Recognizer",
+    "Reconstructor",
+    "ShapeDecoder",
+    "average_over_identity",
+    "average_over_views",
+    "build_prior",
+    "build_reconstructor",
+    "center_loss",
+    "encode",
+    "export",
+    "face_prior",
+    "find_detector",
+    "find_face",
+    "fit_photos",
+    "landmark_loss",
+    "linear_reconstructor",
+    "load_run",
+    "micc_errors",
+    "moved_centers",
+    "neutral_expression",
+    "objective",
+    "open_material",
+    "open_photos",
+    "photometric_loss",
+    "portrait",
+    "pose_and_landmarks",
+    "read_landmarks",
+    "read_photo",
+    "reconstruct_photo",
+    "scan_errors",
+    "shape_loss",
+    "smoothness_loss",
+    "softmax_loss",
+    "spread",
+    "symmetry_loss",
+    "training_photos",
+    "updates",
+    "verification",
+    "wasserstein_divergence",
+]

@@ -1,0 +1,245 @@
+"""The settings of a training run, its networks and its optimisers: Gao et al. (2020), Section 5.
+
+The defaults are the paper's; ``LaptopRecipe`` is a run for two cores.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from facekit.data import DataError, parse_data
+from facekit.morphable import FaceModel, FaceModelError, LinearFaceModel, ProceduralFace, build_linear_model
+from facekit.reconstruction.data import Photos, training_photos
+from facekit.reconstruction.decoders import MeshCritic
+from facekit.reconstruction.losses import LossWeights
+from facekit.reconstruction.model import build_reconstructor
+from facekit.reconstruction.objective import Objective, Recognizer
+from facekit.reconstruction.prior import Prior, face_prior, spread
+from facekit.training import (
+    ConfigError,
+    CosineSchedule,
+    Stream,
+    TrainingConfig,
+    Update,
+    load_checkpoint,
+    load_weights,
+    parse_config,
+)
+
+
+@dataclass
+class Recipe(TrainingConfig):
+    """What the paper says about its training, and what it does not."""
+
+    out_dir: str = "runs/reconstruction"
+    preset: str = "paper"
+    """paper, or laptop: a small mesh, a small encoder and small images."""
+    data: str = "world"
+    """world (the procedural face) or world:ict=PATH (ICT-FaceKit's geometry)."""
+    level: int = 2
+    """Resolution of the procedural face: 0, 1 or 2 for about 1,000, 5,000 or 20,000 vertices."""
+    radius: float = 150.0
+    """Millimetres around the nose tip that belong to the face; 0 keeps the whole head."""
+    components: tuple[int, int, int] = (80, 30, 40)
+    """Identity, expression and texture components of the linear 3DMM."""
+    scanned: int = 300
+    """People whose scans the linear 3DMM is built from."""
+    people: int = 10_177
+    """People in CelebA's twin."""
+    photos: int = 0
+    """Photographs of each; 0 for the published numbers."""
+    sources: int = 3_837
+    """Photographs that 300W-LP's twin starts from."""
+    views: int = 0
+    """Views of each; 0 for the published numbers."""
+    in_memory: bool = False
+    """Render all photographs before the training, instead of each batch when it is drawn."""
+    image_size: int = 224
+    encoder: str = "resnet50"
+    encoder_weights: str = "cached"
+    factors: tuple[int, ...] = (4, 4, 4, 4)
+    """By how much each step of the mesh hierarchy divides the vertices."""
+    widths: tuple[int, ...] = (128, 64, 32, 16)
+    """Filters of the graph convolutions, coarsest first."""
+    steps: int = 1_635_000
+    """Two times 100 epochs of 261,630 photographs in batches of 32."""
+    texture_from: int = 817_500
+    """Step from which the convolutional albedo decoder replaces the graph albedo decoder."""
+    batch_size: int = 32
+    """Photographs in a batch, half of them labelled; over all processes and accumulated passes."""
+    learning_rate: float = 1e-4
+    """Of Adam, for the encoder and the decoders."""
+    critic_rate: float = 5e-5
+    """Of RMSprop, for the critic."""
+    final_rate: float = 1.0
+    """Share of both learning rates at which a cosine ends; 1 keeps them constant, as in the paper."""
+    critic_every: int = 1
+    """Steps between two updates of the critic."""
+    conventional_smoothing: bool = False
+    masked: bool = True
+    weights: LossWeights = field(default_factory=LossWeights)
+
+    def check(self) -> None:
+        super().check()
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
+        if len(self.factors) != len(self.widths):
+            raise ConfigError(f"{len(self.factors)} factors and {len(self.widths)} widths, expected as many of each")
+        if self.image_size % 16:
+            raise ConfigError(f"image_size is {self.image_size}, expected a multiple of 16")
+        if self.batch_size % 4:
+            raise ConfigError(f"batch_size is {self.batch_size}, expected a multiple of 4: half of it comes in pairs")
+
+    def check_world(self, size: int) -> None:
+        super().check_world(size)
+        if self.batch_size // (size * self.accumulate) % 4:
+            raise ConfigError(
+                f"batch_size {self.batch_size} on {size} processes and {self.accumulate} passes: the share of each "
+                "must be a multiple of 4, because half of it comes in pairs"
+            )
+
+
+@dataclass
+class LaptopRecipe(Recipe):
+    """A run of minutes on two cores."""
+
+    preset: str = "laptop"
+    level: int = 0
+    components: tuple[int, int, int] = (40, 20, 20)
+    scanned: int = 200
+    people: int = 150
+    photos: int = 8
+    sources: int = 400
+    views: int = 3
+    in_memory: bool = True
+    image_size: int = 48
+    encoder: str = "resnet_tiny"
+    encoder_weights: str = "random"
+    factors: tuple[int, ...] = (4, 4)
+    widths: tuple[int, ...] = (32, 16)
+    steps: int = 3000
+    texture_from: int = 2400
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    critic_rate: float = 2e-4
+    final_rate: float = 0.1
+    critic_every: int = 2
+
+
+PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
+
+
+def build_prior(recipe: Recipe, face_model: FaceModel) -> tuple[LinearFaceModel, Prior]:
+    """The linear 3DMM of ``recipe``, learned from scans of ``face_model``'s people, and its face region."""
+    identity, expression, texture = recipe.components
+    morphable = build_linear_model(
+        face_model, recipe.scanned, num_identity=identity, num_expression=expression, num_texture=texture,
+        seed=recipe.seed,
+    )  # fmt: skip
+    return morphable, face_prior(morphable, recipe.radius)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run stands on: the face model of the world, the whole 3DMM, its face region, and the photographs."""
+
+    face_model: FaceModel
+    morphable: LinearFaceModel
+    prior: Prior
+    labelled: Photos
+    unlabelled: Photos
+
+
+def open_material(recipe: Recipe) -> Material:
+    """Build the 3DMM and render the photographs that ``recipe`` names, in memory.
+
+    Raises:
+        ConfigError: the data does not exist or cannot be used.
+    """
+    try:
+        choice = parse_data(recipe.data)
+        if not choice.is_world:
+            raise ConfigError(
+                f"data is {recipe.data!r}: training needs masks, landmarks and 3DMM coefficients of every photograph, "
+                "which only the face world has"
+            )
+        face_model = choice.load_model() or ProceduralFace(recipe.level)
+        morphable, prior = build_prior(recipe, face_model)
+        halves = training_photos(
+            morphable, face_model, recipe.image_size, recipe.people, recipe.photos, recipe.sources, recipe.views,
+            recipe.seed, recipe.in_memory,
+        )  # fmt: skip
+    except (DataError, FaceModelError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    return Material(face_model, morphable, prior, *halves)
+
+
+class Networks(nn.Module):
+    """The model, the recognition head and the critic of a run."""
+
+    def __init__(self, recipe: Recipe, prior: LinearFaceModel, people: int) -> None:
+        super().__init__()
+        self.model, hierarchy = build_reconstructor(
+            prior, recipe.image_size, recipe.encoder, recipe.encoder_weights, recipe.factors, recipe.widths
+        )
+        self.recognizer = Recognizer(self.model.encoder.heads["identity"].out_features, people)
+        self.critic = MeshCritic(hierarchy, prior.mean, spread(prior), recipe.widths)
+
+
+def objective(recipe: Recipe, networks: Networks, prior: LinearFaceModel) -> Objective:
+    """The losses that ``recipe`` asks for."""
+    return Objective(
+        networks.model, networks.recognizer, networks.critic if recipe.weights.adversarial else None, prior,
+        recipe.weights, recipe.texture_from, recipe.conventional_smoothing, recipe.masked,
+    )  # fmt: skip
+
+
+def updates(recipe: Recipe, material: Material, networks: Networks, prior: LinearFaceModel) -> list[Update]:
+    """A step: one update of the critic, one of the encoder and decoders, each on a hybrid batch of its own.
+
+    ``prior`` is the material's face region on the device of the networks.
+    """
+    game = objective(recipe, networks, prior)
+    half = recipe.batch_size // 2
+    data = {
+        "labelled": Stream(material.labelled, half, seed=recipe.seed),
+        "unlabelled": Stream(material.unlabelled, half, seed=recipe.seed + 1),
+    }
+    names = [name for name in vars(recipe.weights) if name != "divergence"]
+    trained = [*networks.model.parameters(), *networks.recognizer.parameters()]
+
+    def weights(terms, _step):
+        return {name: getattr(recipe.weights, name) for name in names if name in terms}
+
+    def schedules(rate):
+        return {"lr": CosineSchedule(rate, recipe.final_rate * rate, recipe.steps)}
+
+    generator = Update(
+        "generator", torch.optim.Adam(trained, recipe.learning_rate), game.generator, weights,
+        schedules(recipe.learning_rate), clip_norm=10.0, data=data,
+    )  # fmt: skip
+    if game.critic is None:
+        return [generator]
+    critic = Update(
+        "critic", torch.optim.RMSprop(networks.critic.parameters(), recipe.critic_rate), game.critic_terms,
+        {"distance": 1.0, "divergence": recipe.weights.divergence}, schedules(recipe.critic_rate),
+        active=lambda step: step % recipe.critic_every == 0, data=data,
+    )  # fmt: skip
+    return [critic, generator]
+
+
+def load_run(out_dir: str | Path) -> tuple[Recipe, Networks, Prior]:
+    """The settings, the networks (with averaged weights, where the run kept them) and the prior of a finished run.
+
+    Raises:
+        CheckpointError, ConfigError: the folder holds no finished run.
+    """
+    recipe = parse_config(Recipe, ["--config", str(Path(out_dir) / "config.yml")])
+    face_model = parse_data(recipe.data).load_model() or ProceduralFace(recipe.level)
+    _, prior = build_prior(recipe, face_model)
+    state = load_checkpoint(Path(out_dir) / "weights.pt", kind="weights")["models"]["networks"]
+    networks = Networks(recipe, prior.model, len(state["recognizer.centers"]))
+    load_weights(Path(out_dir) / "weights.pt", {"networks": networks})
+    return recipe, networks.eval(), prior
