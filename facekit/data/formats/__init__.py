@@ -22,7 +22,7 @@ from facekit.data.formats.landmarks import (
     read_lm3,
     read_tbnd,
 )
-from facekit.data.formats.matlab import MAX_UNPACKED_BYTES, read_mat, require_numbers
+from facekit.data.formats.matlab import MAX_UNPACKED_BYTES, parse_mat, read_mat, require_numbers
 from facekit.data.formats.vl import parse_vl, read_vl
 from facekit.data.formats.vrml import Surface, parse_vrml, read_vrml
 
@@ -40,6 +40,7 @@ __all__ = [
     "parse_bs",
     "parse_lm2",
     "parse_lm3",
+    "parse_mat",
     "parse_tbnd",
     "parse_vl",
     "parse_vrml",

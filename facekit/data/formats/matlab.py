@@ -53,10 +53,14 @@ def read_mat(path: str | Path) -> dict[str, Any]:
         if the file is none of the two, cut off, damaged, unpacks to more than MAX_UNPACKED_BYTES, or announces more
         than it holds.
     """
-    content = read_whole(path)
+    return parse_mat(read_whole(path), str(path))
+
+
+def parse_mat(content: bytes, name: str = "mat") -> dict[str, Any]:
+    """As `read_mat`, from the file's content; `name` is for messages."""
     if content[:8] == _HDF5 or content[512:520] == _HDF5:
-        return _read_hdf5(content, str(path))
-    return _read_version5(content, str(path))
+        return _read_hdf5(content, name)
+    return _read_version5(content, name)
 
 
 def require_numbers(

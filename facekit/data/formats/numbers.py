@@ -42,15 +42,15 @@ def parse_floats(content: bytes, name: str, what: str) -> np.ndarray:
 
 
 def parse_integers(content: bytes, name: str, what: str) -> np.ndarray:
-    """Whole numbers (N,) int64, as `parse_floats`; those beyond 64 bits become the largest."""
+    """Whole numbers (N,) int64 of at most 18 digits, as `parse_floats`."""
     text = _prepared(content, b"0123456789-", name, what)
     tokens = _Tokens.of(text, name, what)
     if not len(tokens.starts):
         return np.zeros(0, dtype=np.int64)
     digits = tokens.lengths - tokens.negative
-    values = _fromstring(text, np.int64) if digits.min() > 0 and tokens.signs_lead else None
+    values = _fromstring(text, np.int64) if tokens.signs_lead and 0 < digits.min() <= digits.max() <= 18 else None
     if values is None or len(values) != len(tokens.starts):
-        raise FormatError(f"{name}: found {_offender(text)!r}, expected {what}: whole numbers")
+        raise FormatError(f"{name}: found {_offender(text)!r}, expected {what}: whole numbers of at most 18 digits")
     return values
 
 
@@ -121,7 +121,10 @@ def _offender(text: bytes) -> str:
     """The first word that is no number."""
     for word in text.split():
         try:
+            strange = len(word) > 18
             float(word)
         except ValueError:
+            strange = True
+        if strange:
             return word[:40].decode("ascii", "replace")
     return text[:40].decode("ascii", "replace").strip()
