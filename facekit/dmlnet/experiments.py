@@ -1,0 +1,295 @@
+"""Experiments of DML-Net: Tables 2 to 9 and Figures 6 to 15, on the protocol twins or the data sets themselves.
+
+``python -m facekit run dmlnet/table8_kdef --scale notebook`` trains the ablation on KDEF's twin with three seeds and
+writes the rates beside the paper's. All numbers are percentages unless their name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from facekit.dmlnet import published
+from facekit.dmlnet.data import PROTOCOLS, Faces
+from facekit.dmlnet.evaluation import (
+    Answers,
+    answer,
+    clustering_scores,
+    confusion,
+    descent_spread,
+    identity_clusters,
+    recognition_rates,
+    togetherness,
+)
+from facekit.dmlnet.published import SEVEN, SHORT, STEPS
+from facekit.dmlnet.training_runs import Trained, recipe_for, trained
+from facekit.experiments import Measured, Run, experiment
+
+PAPER = "Liu et al. 2021"
+BASELINES = ("ResNet50", "triplet network", "island-loss network")
+"""Measured beside DML-Net: the backbone alone, with triplets of expressions, and with the island loss."""
+
+
+def run_of(run: Run, dataset: str, method: str, start: str = "") -> Trained:
+    """Train a method for a run of an experiment and note the settings."""
+    recipe = recipe_for(run.scale, dataset, method)
+    for name in ("encoder", "face_size", "steps", "batch_size", "subjects", "learning_rate", "margin"):
+        run.config[name] = getattr(recipe, name)
+    found = trained(run.scale, dataset, method, run.data, run.seed, start)
+    run.config[f"test_faces_{dataset}"] = len(found.test)
+    return found
+
+
+def compared(
+    run: Run, dataset: str, measure: Callable[[Trained], Mapping[str, float]], start: str = ""
+) -> dict[str, dict[str, float]]:
+    """The same measurement of DML-Net and of the baselines."""
+    return {method: dict(measure(run_of(run, dataset, method, start))) for method in ("DML-Net", *BASELINES)}
+
+
+def rates(found: Trained) -> dict[str, float]:
+    """Recognition rates of the test faces."""
+    return recognition_rates(found.answers, found.test)
+
+
+def hits(found: Trained) -> np.ndarray:
+    """Whether (N,) each test face's expression was named correctly."""
+    return found.answers.expression.numpy() == found.test.labels.expression
+
+
+def rates_by(found: Trained, labels: np.ndarray, names: Mapping[int, str]) -> dict[str, float]:
+    """Expression rates of the faces with each label, and of all; a label that no face has is left out."""
+    right = hits(found)
+    parts = {
+        name: 100.0 * float(right[labels == label].mean()) for label, name in names.items() if (labels == label).any()
+    }
+    return {**parts, "average": 100.0 * float(right.mean())}
+
+
+def yaw_names(faces: Faces) -> dict[int, str]:
+    return {number: f"{yaw:g}" for number, yaw in enumerate(faces.yaws)}
+
+
+def short_names(faces: Faces) -> dict[int, str]:
+    return {number: SHORT.get(name, name) for number, name in enumerate(faces.expressions)}
+
+
+def part_of(found: Trained, rows: np.ndarray) -> Trained:
+    """The same answers about some of the test faces."""
+    chosen = np.flatnonzero(rows)
+    answers = Answers(*(None if part is None else part[chosen] for part in found.answers))
+    return found._replace(test=found.test.select(rows), answers=answers)
+
+
+@experiment(
+    "dmlnet/table2", paper=PAPER, title="KDEF, five yaws (%)", columns=("pose", "expression"),
+    published=published.TABLE_2,
+)  # fmt: skip
+def table2(run: Run) -> Measured:
+    """Rates of pose and expression beside measured baselines."""
+    return compared(run, "kdef", rates)
+
+
+@experiment(
+    "dmlnet/table3", paper=PAPER, title="KDEF: expression and angle (%)",
+    columns=("-90", "-45", "0", "45", "90", "average"), published=published.TABLE_3,
+)  # fmt: skip
+def table3(run: Run) -> Measured:
+    """DML-Net's rate for each expression in each pose."""
+    found = run_of(run, "kdef", "DML-Net")
+    pose, names = found.test.labels.pose, yaw_names(found.test)
+    rows = {}
+    for number, name in short_names(found.test).items():
+        part = part_of(found, found.test.labels.expression == number)
+        rows[name] = rates_by(part, part.test.labels.pose, names)
+    return {**rows, "average": rates_by(found, pose, names)}
+
+
+@experiment(
+    "dmlnet/table4", paper=PAPER, title="KDEF, frontal faces: each expression (%)", columns=(*SEVEN, "average"),
+    published=published.TABLE_4,
+)  # fmt: skip
+def table4(run: Run) -> Measured:
+    """Rates on frontal faces of networks trained on all poses."""
+
+    def frontal(found: Trained) -> dict[str, float]:
+        part = part_of(found, found.test.labels.pose == found.test.yaws.index(0.0))
+        return rates_by(part, part.test.labels.expression, short_names(part.test))
+
+    return compared(run, "kdef", frontal)
+
+
+def _table5(widest: int) -> Callable[[Run], Measured]:
+    def table5(run: Run) -> Measured:
+        def within(found: Trained) -> dict[str, float]:
+            near = np.flatnonzero(np.abs(found.test.yaws) <= widest)
+            return rates(part_of(found, np.isin(found.test.labels.pose, near)))
+
+        return compared(run, "bu3dfe", within)
+
+    return table5
+
+
+for _widest in (90, 45):
+    experiment(
+        f"dmlnet/table5_{_widest}", paper=PAPER, title=f"BU-3DFE, yaws to ±{_widest}° (%)",
+        columns=("pose", "expression"), published=published.TABLE_5[_widest],
+    )(_table5(_widest))  # fmt: skip
+
+
+@experiment(
+    "dmlnet/table6", paper=PAPER, title="Multi-PIE: each pose (%)",
+    columns=("-30", "-15", "0", "15", "30", "average"), published=published.TABLE_6,
+)  # fmt: skip
+def table6(run: Run) -> Measured:
+    """Expression rates for each of five poses."""
+    return compared(run, "multipie", lambda found: rates_by(found, found.test.labels.pose, yaw_names(found.test)))
+
+
+def _each_expression(found: Trained) -> dict[str, float]:
+    return rates_by(found, found.test.labels.expression, short_names(found.test))
+
+
+@experiment(
+    "dmlnet/table7", paper=PAPER, title="SFEW after pre-training on Multi-PIE: each expression (%)",
+    columns=(*SEVEN, "average"), published=published.TABLE_7,
+)  # fmt: skip
+def table7(run: Run) -> Measured:
+    """Rates on the validation split; poses and identities of SFEW are filled in."""
+    return compared(run, "sfew", _each_expression, start="multipie")
+
+
+def _table8(dataset: str) -> Callable[[Run], Measured]:
+    def table8(run: Run) -> Measured:
+        rows = {}
+        for method in STEPS:
+            found = run_of(run, dataset, method)
+            rows[method] = {**rates(found), "images_per_second": found.speed()}
+        return rows
+
+    return table8
+
+
+for _name in ("kdef", "bu3dfe", "multipie"):
+    experiment(
+        f"dmlnet/table8_{_name}", paper=PAPER, title=f"Ablation on {_name} (%, and faces per second)",
+        columns=("pose", "expression", "images_per_second"), published=published.TABLE_8[_name],
+    )(_table8(_name))  # fmt: skip
+
+
+@experiment(
+    "dmlnet/table9", paper=PAPER, title="Trained on BU-3DFE, tested on SFEW: each expression (%)", columns=SEVEN,
+    published=published.TABLE_9,
+)  # fmt: skip
+def table9(run: Run) -> Measured:
+    """Rates on SFEW's validation split of networks that have never seen SFEW.
+
+    BU-3DFE's six expressions do not hold neutral, so that no neutral face can be named correctly here.
+    """
+    sfew = run_of(run, "sfew", "DML-Net", "multipie").test
+    codes = [sfew.expressions.index(name) for name in PROTOCOLS["bu3dfe"].expressions]
+
+    def across(found: Trained) -> dict[str, float]:
+        answers = answer(found.network, sfew)
+        seen = answers._replace(expression=answers.expression.new_tensor(codes)[answers.expression])
+        numbers = _each_expression(found._replace(test=sfew, answers=seen))
+        return {name: value for name, value in numbers.items() if name != "average"}
+
+    return compared(run, "bu3dfe", across)
+
+
+_FIGURES = {6: "kdef", 7: "bu3dfe", 8: "multipie", 9: "sfew"}
+_FIGURE_9 = {"expression": published.FIGURE_9, "pose": published.FIGURE_9_POSE}
+
+
+def _class_names(dataset: str, task: str) -> tuple[str, ...]:
+    protocol = PROTOCOLS[dataset]
+    if task == "pose":
+        return tuple(f"{yaw:g}" for yaw in protocol.yaws)
+    return tuple(SHORT.get(name, name) for name in protocol.expressions)
+
+
+def _confusion(dataset: str, task: str) -> Callable[[Run], Measured]:
+    def figure(run: Run) -> Measured:
+        found = run_of(run, dataset, "DML-Net", "multipie" if dataset == "sfew" else "")
+        names, counts = _class_names(dataset, task), confusion(found.answers, found.test)[task].double()
+        shares = 100.0 * counts / counts.sum(dim=1, keepdim=True).clamp(min=1.0)
+        seen = counts.sum(dim=1) > 0
+        return {
+            actual: dict(zip(names, shares[row].tolist(), strict=True)) for row, actual in enumerate(names) if seen[row]
+        }
+
+    return figure
+
+
+for _number, _name in _FIGURES.items():
+    for _task in ("expression", "pose"):
+        experiment(
+            f"dmlnet/figure{_number}_{_task}", paper=PAPER, columns=_class_names(_name, _task),
+            title=f"Confusion of {_task}s on {_name}: rows actual, columns predicted (%)",
+            published=_FIGURE_9[_task] if _number == 9 else None,
+        )(_confusion(_name, _task))  # fmt: skip
+
+
+@experiment(
+    "dmlnet/figures10_13", paper=PAPER, columns=("silhouette_expression", "silhouette_pose", "silhouette_subject"),
+    title="BU-3DFE: how the embedding groups faces with each kind of triplet (silhouette, -1 to 1)",
+)  # fmt: skip
+def figures10_13(run: Run) -> Measured:
+    """What the t-SNE pictures show, as numbers: grouped by expression, and neither by pose nor by subject."""
+    rows = {}
+    for method in ("no triplets", "pose triplets", "identity triplets", "both triplets"):
+        found = run_of(run, "bu3dfe", method)
+        scores = clustering_scores(found.answers, found.test)
+        rows[method] = {f"silhouette_{name}": score for name, score in scores.items()}
+    return rows
+
+
+@experiment(
+    "dmlnet/figure14", paper=PAPER, columns=("togetherness",),
+    title="BU-3DFE, frontal happiness in four clusters: faces in the cluster that holds most of their person (%)",
+)  # fmt: skip
+def figure14(run: Run) -> Measured:
+    """The clusters of the embedding, and the same clusters dealt out at random."""
+    found = run_of(run, "bu3dfe", "DML-Net")
+    clusters = identity_clusters(found.answers, found.test, "happiness", seed=run.seed)
+    chosen = clusters >= 0
+    subjects = found.test.labels.subject
+    random = np.random.default_rng(run.seed)
+    dealt = [togetherness(random.permutation(clusters[chosen]), subjects[chosen]) for _ in range(200)]
+    return {
+        "clusters of the embedding": {"togetherness": togetherness(clusters, subjects)},
+        "the same, dealt at random": {"togetherness": float(np.mean(dealt))},
+    }
+
+
+def _figure15(dataset: str) -> Callable[[Run], Measured]:
+    def figure15(run: Run) -> Measured:
+        methods = {"with ADW": "MFE+HPE+JEFL+ADW", "without ADW": "MFE+HPE+JEFL"}
+        return {name: descent_spread(run_of(run, dataset, method).log) for name, method in methods.items()}
+
+    return figure15
+
+
+for _name in ("multipie", "bu3dfe"):
+    experiment(
+        f"dmlnet/figure15_{_name}", paper=PAPER, columns=("spread", "roughness"),
+        title=f"Descent of the three losses on {_name}: how unlike each other, how uneven (of their first value)",
+    )(_figure15(_name))  # fmt: skip
+
+
+def _beyond(dataset: str) -> Callable[[Run], Measured]:
+    def beyond(run: Run) -> Measured:
+        found = run_of(run, dataset, "DML-Net")
+        twice = found._replace(answers=answer(found.network, found.test, twice=True))
+        return {"DML-Net": rates(found), "DML-Net, each face seen twice": rates(twice)}
+
+    return beyond
+
+
+for _name in ("kdef", "bu3dfe", "multipie"):
+    experiment(
+        f"dmlnet/beyond_{_name}", paper=PAPER, columns=("pose", "expression"),
+        title=f"Beyond the paper, {_name}: answers for a face and its mirror image, averaged (%)",
+    )(_beyond(_name))  # fmt: skip
