@@ -18,6 +18,8 @@ from facekit.decoupled_gan.autoencoders import (
 from facekit.decoupled_gan.comparison import BASELINES, SCALES, VARIANTS, Setting, judges_of, meshes_of, model_of
 from facekit.decoupled_gan.data import MeshDataError, MeshDataset, flatten, from_files, from_meshes
 from facekit.decoupled_gan.evaluation import FaceSampler, LinearEmbedding, LinearGaussian, evaluate, evaluate_data
+from facekit.decoupled_gan.explorer import explorer
+from facekit.decoupled_gan.figures import figure_meshes, load_meshes, save_meshes, walk
 from facekit.decoupled_gan.fitting import (
     EXTREME_EXPRESSIONS,
     extreme_faces,
@@ -104,8 +106,10 @@ __all__ = [
     "decoupling",
     "evaluate",
     "evaluate_data",
+    "explorer",
     "extreme_faces",
     "feature_loss",
+    "figure_meshes",
     "fit_judge",
     "fit_landmarks",
     "flatten",
@@ -117,6 +121,7 @@ __all__ = [
     "labelled_tensor",
     "landmark_vertices",
     "laplacian_loss",
+    "load_meshes",
     "load_run",
     "make_meshes",
     "meshes_of",
@@ -126,6 +131,7 @@ __all__ = [
     "open_meshes",
     "portraits",
     "replace_expression",
+    "save_meshes",
     "speech_meshes",
     "start_linearly",
     "surface_rmse",
@@ -135,6 +141,7 @@ __all__ = [
     "train_mae",
     "transfer",
     "triplet_loss",
+    "walk",
     "wasserstein_distance",
     "world_meshes",
 ]

@@ -20,7 +20,7 @@ from facekit.decoupled_gan.training import train_gan
 SCALES: dict[str, Recipe] = {
     "smoke": LaptopRecipe(share=0.02, level=0, num_vertices=300, image_size=16, steps=4, batch_size=8),
     "notebook": LaptopRecipe(
-        share=0.1, num_vertices=1000, image_size=32, steps=450, weights=LossWeights(regularizer=40.0)
+        share=0.1, num_vertices=1000, image_size=32, steps=300, weights=LossWeights(regularizer=40.0)
     ),
     "small": LaptopRecipe(),
     "paper": Recipe(),
@@ -59,7 +59,7 @@ SIZES = {
         *(40, 10, 3, 4, 1, 3, 0.05),
     ),
     "notebook": Sizes(
-        AutoencoderRecipe(steps=500, batch_size=32, image_size=32), LAPTOP_JUDGE, *(1000, 200, 25, 25, 4, 200, 0.13)
+        AutoencoderRecipe(steps=300, batch_size=32, image_size=32), LAPTOP_JUDGE, *(1000, 200, 20, 20, 3, 150, 0.13)
     ),
     "small": Sizes(
         AutoencoderRecipe(steps=3000, batch_size=32, image_size=48),

@@ -48,7 +48,7 @@ class JudgeSettings:
 
 
 LAPTOP_JUDGE = JudgeSettings(
-    encoder="resnet_tiny", image_size=64, meshes=900, steps=220, learning_rate=2e-3, labels=12, shift=2
+    encoder="resnet_tiny", image_size=64, meshes=600, steps=160, learning_rate=2e-3, labels=12, shift=2
 )
 """A judge that is trained in half a minute on one core."""
 
