@@ -14,10 +14,17 @@ from typing import Any
 import pandas as pd
 
 from facekit.data.readers import Inventory
-from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
+from facekit.data.readers.photographs import (
+    PhotoSource,
+    keep_subjects,
+    photo_table,
+    require_folder,
+    split_people,
+    usable,
+    walk_files,
+)
 from facekit.data.readers.pictures import PictureError, is_black, read_picture
 from facekit.data.world.static_twins import KDEF_CAMERAS, KDEF_YAWS
-from facekit.data.world.tables import holds_out, split_names
 
 EXPRESSIONS = {
     "AF": "fear", "AN": "anger", "DI": "disgust", "HA": "happiness", "NE": "neutral", "SA": "sadness", "SU": "surprise",
@@ -52,7 +59,9 @@ def open_dataset(
         elif _shows_something(file, inventory) and usable(file, verify, inventory):
             rows.append((file.relative_to(root).as_posix(), *labels))
     table = _table(rows)
-    return PhotoSource(keep_subjects(table, subjects), root, inventory, image_size, name="KDEF", **options)
+    return PhotoSource(
+        split_people(keep_subjects(table, subjects), 0.20), root, inventory, image_size, name="KDEF", **options
+    )
 
 
 def _labels(stem: str) -> tuple[str, str, str, int, str] | None:
@@ -78,9 +87,7 @@ def _shows_something(file: Path, inventory: Inventory) -> bool:
 
 def _table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     path, subject, sex, expression, session, camera = zip(*rows, strict=True) if rows else ((),) * 6
-    tested = holds_out(pd.factorize(pd.Series(subject, dtype=object), sort=True)[0], 0, 0.20)
     return photo_table({
         "path": path, "subject": subject, "sex": sex, "expression": expression, "pitch": 0.0,
         "yaw": [YAWS[name] for name in camera], "roll": 0.0, "session": session, "camera": camera,
-        "split": split_names(tested),
     }, len(rows))  # fmt: skip

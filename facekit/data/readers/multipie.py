@@ -14,10 +14,18 @@ from typing import Any
 import pandas as pd
 
 from facekit.data.readers import Inventory
-from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
+from facekit.data.readers.photographs import (
+    PhotoSource,
+    keep_subjects,
+    photo_table,
+    require_folder,
+    split_people,
+    usable,
+    walk_files,
+)
 from facekit.data.sources import DataError
 from facekit.data.world.static_twins import MULTIPIE_CAMERAS, MULTIPIE_RECORDINGS
-from facekit.data.world.tables import evenly, holds_out, split_names
+from facekit.data.world.tables import evenly
 
 EXPRESSIONS = {(session, recording): name for session, recording, name in MULTIPIE_RECORDINGS}
 YAWS: dict[str, float | None] = {
@@ -63,9 +71,8 @@ def open_dataset(
         elif (cameras is None or labels[3] in cameras) and (lights is None or labels[4] in lights):
             if usable(file, verify, inventory):
                 rows.append((file.relative_to(root).as_posix(), *labels))
-    return PhotoSource(
-        keep_subjects(_table(rows), subjects), root, inventory, image_size, name="CMU Multi-PIE", **options
-    )
+    table = split_people(keep_subjects(_table(rows), subjects), 44 / 337)
+    return PhotoSource(table, root, inventory, image_size, name="CMU Multi-PIE", **options)
 
 
 def _labels(stem: str) -> tuple[str, int, int, str, int] | str:
@@ -86,12 +93,10 @@ def _labels(stem: str) -> tuple[str, int, int, str, int] | str:
 
 def _table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     path, subject, session, recording, camera, light = zip(*rows, strict=True) if rows else ((),) * 6
-    tested = holds_out(pd.factorize(pd.Series(subject, dtype=object), sort=True)[0], 0, 44 / 337)
     yaws = [YAWS[name] for name in camera]
     return photo_table({
         "path": path, "subject": subject,
         "expression": [EXPRESSIONS[take] for take in zip(session, recording, strict=True)],
         "pitch": [None if yaw is None else 0.0 for yaw in yaws], "yaw": yaws, "roll": 0.0,
         "session": session, "recording": recording, "camera": camera, "lighting": light,
-        "split": split_names(tested),
     }, len(rows))  # fmt: skip

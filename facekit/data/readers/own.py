@@ -24,11 +24,10 @@ from facekit.data.manifest import MANIFEST_COLUMNS
 from facekit.data.readers import Inventory
 from facekit.data.readers.landmark_files import read_landmarks, to_crop
 from facekit.data.readers.own_manifest import BOX_COLUMNS, Row, read_manifest
-from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, usable
+from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, split_people, usable
 from facekit.data.readers.pictures import PICTURE_ENDINGS, Box
 from facekit.data.readers.text_files import file_stamp
 from facekit.data.sources import DataError, Sample
-from facekit.data.world.tables import holds_out, split_names
 from facekit.meshes import Mesh, MeshError, load_mesh
 from facekit.render import ambient_light, directional_light, render_mesh, rotation_matrix
 
@@ -89,7 +88,7 @@ def open_dataset(
     root = manifest.parent
     inventory = Inventory("own", root)
     rows = [row for row in read_manifest(manifest, inventory) if _is_usable(row, root, verify, inventory)]
-    table = keep_subjects(_table(rows), subjects) if rows else _table(rows)
+    table = split_people(keep_subjects(_table(rows), subjects), 0.20) if rows else _table(rows)
     boxes = {place: tuple(row[name] for name in BOX_COLUMNS) for place, row in enumerate(rows) if row.get("side")}
     points = {place: row["landmarks"] for place, row in enumerate(rows) if row.get("landmarks")}
     return OwnSource(table, root, inventory, boxes, points, image_size=image_size, **options)
@@ -150,7 +149,4 @@ def _table(rows: list[Row]) -> pd.DataFrame:
     order = [name for name in MANIFEST_COLUMNS if name in named or name in always]
     order += sorted((name for name in named if name.startswith("AU")), key=lambda name: int(name[2:]))
     columns = {name: [row.get(name) for row in rows] for name in order}
-    people = pd.factorize(pd.Series(columns["subject"], dtype=object), sort=True)[0]  # -1 where nobody is named
-    if "split" not in columns and len(set(people)) > 1 and (people >= 0).all():
-        columns["split"] = split_names(holds_out(people, 0, max(0.20, 1 / len(set(people)))))
     return photo_table(columns, len(rows))

@@ -28,6 +28,7 @@ from facekit.data.readers.pictures import (
 from facekit.data.readers.text_files import reason_of
 from facekit.data.sources import DataError, DataSource, Sample
 from facekit.data.transforms import landmark_boxes
+from facekit.data.world.tables import holds_out, split_names
 
 Detector = Callable[[np.ndarray], Box | None]
 """A face detector of the user's: an RGB picture (H, W, 3) uint8 to left edge, top edge and side of the face in pixels,
@@ -156,6 +157,19 @@ def _column(name: str, values: Any, length: int) -> Any:
     missing = column.missing if column else np.nan
     dtype = {"integer": np.int32, "number": np.float32, "flag": np.bool_}[kind]
     return np.array([missing if value is None else value for value in values], dtype=dtype)
+
+
+def split_people(table: pd.DataFrame, share: float) -> pd.DataFrame:
+    """The table with a column `split` that tests on a share of the people, one at least where there are two.
+
+    A published split stays, and so does a table in which somebody is not named.
+    """
+    people, names = pd.factorize(table["subject"].astype(object), sort=True)
+    if "split" in table or len(names) < 2 or "" in names:
+        return table
+    split = split_names(holds_out(people, 0, max(share, 1 / len(names))))
+    order = [name for name in MANIFEST_COLUMNS if name in table or name == "split"]
+    return table.assign(split=split)[order + [name for name in table if name not in MANIFEST_COLUMNS]]
 
 
 def walk_files(root: Path, endings: Sequence[str] = PICTURE_ENDINGS) -> Iterator[Path]:
