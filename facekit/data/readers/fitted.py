@@ -34,6 +34,7 @@ COEFFICIENTS = {"Shape_Para": 199, "Exp_Para": 29, "Tex_Para": 199, "Illum_Para"
 """Arrays of a .mat file that a batch passes on, in lower case (`shape_para` (B, 199), ...), and their lengths."""
 
 
+LARGEST = 1e9  # a thousand times the largest coefficient of the data sets
 REQUIRED = ("Shape_Para", "Exp_Para")
 
 
@@ -76,6 +77,8 @@ def _array(path: Path, arrays: dict[str, Any], name: str, size: int) -> np.ndarr
     values = require_numbers(arrays, name, path).astype(np.float64)
     if values.size != size:
         raise FormatError(f"{path}: {name!r} has {values.size} numbers, expected {size}")
+    if np.abs(values).max() > LARGEST:
+        raise FormatError(f"{path}: {name!r} holds {np.abs(values).max():g}, expected at most {LARGEST:g}")
     return (values.T if values.ndim == 2 and values.shape[0] == 68 else values).reshape(
         -1
     )  # some copies are transposed

@@ -76,7 +76,8 @@ def read_picture(path: str | Path, least_size: int = 0) -> tuple[Image.Image, fl
     """
     full_width, full_height = check_picture(path)
     try:
-        with _open(Path(path)) as image:
+        with warnings.catch_warnings(), _open(Path(path)) as image:
+            warnings.simplefilter("ignore")  # what is wrong beside the pixels does no harm
             if least_size:
                 smaller = least_size / min(full_width, full_height)
                 image.draft("RGB", (round(full_width * smaller), round(full_height * smaller)))

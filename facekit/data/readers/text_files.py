@@ -15,6 +15,9 @@ from facekit.data.sources import DataError
 MAX_TEXT_BYTES = 256 * 2**20
 """Largest label file that is read: a list of a million photographs with sixty labels each stays below."""
 
+LARGEST = 1e9
+"""Largest number in a label file: pixels, degrees and levels stay far below, single precision holds it."""
+
 _INTEGER = re.compile(r"[+-]?\d{1,15}(\.0*)?")
 
 
@@ -74,13 +77,15 @@ def text_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def number_in(text: str, where: str) -> float:
-    """A finite number.  Raises TextError, beginning with `where`, for anything else."""
+    """A finite number, up to LARGEST in size.  Raises TextError, beginning with `where`, for anything else."""
     try:
         value = float(text)
     except ValueError:
         raise TextError(f"{where}: {text[:40]!r} is not a number") from None
     if not math.isfinite(value):
         raise TextError(f"{where}: {text[:40]!r} is not a finite number")
+    if abs(value) > LARGEST:
+        raise TextError(f"{where}: {text[:40]!r} is larger than {LARGEST:g}")
     return value
 
 

@@ -63,7 +63,7 @@ def test_any_bytes_are_a_text_or_an_error_with_the_files_name(content):
 @given(CELL)
 def test_numbers_are_finite_and_whole_numbers_in_range(cell):
     try:
-        assert math.isfinite(number_in(cell, "here"))
+        assert abs(np.float32(number_in(cell, "here"))) <= 1e9
     except TextError as error:
         assert str(error).startswith("here: ")
     try:
