@@ -19,7 +19,7 @@ from facekit.dmlnet.tuples import FaceLabels, TupleError, face_labels
 
 MARGIN = 4 / 3
 """Side of a picture over side of the face that is cut out of it."""
-TOP = 0.08
+TOP = 0.11
 """Where the face begins, as a share of the picture's height: then eyes and mouth lie in the outer thirds."""
 
 
