@@ -40,7 +40,7 @@ from facekit.reconstruction.losses import (
     wasserstein_divergence,
 )
 from facekit.reconstruction.model import CODE_SIZES, Codes, Face, FaceEncoder, Reconstructor, build_reconstructor
-from facekit.reconstruction.objective import Objective, Recognizer
+from facekit.reconstruction.objective import Objective, Recognizer, WarmUp
 from facekit.reconstruction.photo import (
     PhotoError,
     Portrait,
@@ -91,6 +91,7 @@ __all__ = [
     "Recognizer",
     "Reconstructor",
     "ShapeDecoder",
+    "WarmUp",
     "average_over_identity",
     "average_over_views",
     "build_prior",

@@ -83,7 +83,7 @@ def fit_photos(
     The first third of the steps finds pose and light alone; were everything free at once, a face that is seen from the
     side would be explained by its shape.
     """
-    weights = weights or losses.LossWeights(codes=0.05)
+    weights = weights or losses.LossWeights(landmark=0.05, codes=0.05)
     sizes = (prior.num_identity + prior.num_texture, prior.num_expression, CODE_SIZES["pose"], CODE_SIZES["light"])
     free = [images.new_zeros(len(images), size, requires_grad=True) for size in sizes]
     codes, history = Codes(*free), []

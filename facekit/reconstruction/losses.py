@@ -36,7 +36,7 @@ class LossWeights:
     softmax: float = 0.1
     center: float = 0.01
     photometric: float = 10.0
-    landmark: float = 0.05
+    landmark: float = 0.02
     shape: float = 1.0
     pair: float = 1.0
     smooth: float = 1.0

@@ -10,11 +10,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from facekit.data import normalize
 from facekit.meshes import SparseOperator, uniform_laplacian
 from facekit.morphable import LinearFaceModel
 from facekit.reconstruction import losses
 from facekit.reconstruction.decoders import MeshCritic
 from facekit.reconstruction.model import Face, Reconstructor
+from facekit.reconstruction.prior import spread
 from facekit.training import gather
 
 Batches = Mapping[str, Mapping[str, Tensor]]
@@ -47,6 +49,24 @@ class Recognizer(nn.Module):
             everyone, names = gather(codes.detach()), gather(identity)
             self.centers = losses.moved_centers(self.centers, everyone, names)
         return terms
+
+
+class WarmUp(nn.Module):
+    """A stand-in for the paper's pre-trained backbone, where there are no weights to begin with.
+
+    A linear layer on the backbone's features reads the landmarks of the labelled photographs, in the image and on the
+    3DMM's face; what the backbone learns from that is kept, the layer is not used again.
+    """
+
+    def __init__(self, dim: int, landmarks: int = 68) -> None:
+        super().__init__()
+        self.last = nn.Linear(dim, 5 * landmarks)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, dim) to landmarks in the image (B, 68, 2), in quarters of its width from its middle, and the
+        displacements of landmarks on the face (B, 68, 3), in the 3DMM's spread."""
+        flat, solid = self.last(features).unflatten(1, (-1, 5)).split([2, 3], dim=2)
+        return flat, solid
 
 
 class Objective:
@@ -97,6 +117,16 @@ class Objective:
         if self.weights.codes:
             terms["codes"] = face.codes.identity.square().mean() + face.codes.expression.square().mean()
         return {name: term for name, term in terms.items() if getattr(self.weights, name)}
+
+    def warm_up(self, batch: Mapping[str, Tensor], step: Randomness, head: WarmUp) -> dict[str, Tensor]:
+        """``flat`` and ``solid``: mean squared errors of landmarks that ``head`` reads from labelled photos."""
+        flat, solid = head(self.model.encoder.backbone(normalize(batch["image"])))
+        size, spots = self.model.image_size, self.model.landmarks
+        moved = self._target(batch, batch["expression_code"])[:, spots] - self.prior.mean[spots]
+        return {
+            "flat": (flat - 4 * (batch["landmarks"] / size - 0.5)).square().mean(),
+            "solid": (solid - moved / spread(self.prior)).square().mean(),
+        }
 
     def critic_terms(self, batches: Batches, step: Randomness) -> dict[str, Tensor]:
         """Eq. (11) with its sign turned: ``distance`` E[D(fake)] - E[D(real)], and the ``divergence`` penalty."""

@@ -15,7 +15,7 @@ from facekit.reconstruction.data import Photos, training_photos
 from facekit.reconstruction.decoders import MeshCritic
 from facekit.reconstruction.losses import LossWeights
 from facekit.reconstruction.model import build_reconstructor
-from facekit.reconstruction.objective import Objective, Recognizer
+from facekit.reconstruction.objective import Objective, Recognizer, WarmUp
 from facekit.reconstruction.prior import Prior, face_prior, spread
 from facekit.training import (
     ConfigError,
@@ -64,7 +64,9 @@ class Recipe(TrainingConfig):
     widths: tuple[int, ...] = (128, 64, 32, 16)
     """Filters of the graph convolutions, coarsest first."""
     steps: int = 1_635_000
-    """Two times 100 epochs of 261,630 photographs in batches of 32."""
+    """Two times 100 epochs of 261,630 photographs in batches of 32, the warm-up among them."""
+    warm_up: int = 0
+    """First steps, in which a backbone without pre-trained weights reads landmarks of labelled photographs."""
     texture_from: int = 817_500
     """Step from which the convolutional albedo decoder replaces the graph albedo decoder."""
     batch_size: int = 32
@@ -119,10 +121,11 @@ class LaptopRecipe(Recipe):
     encoder_weights: str = "random"
     factors: tuple[int, ...] = (4, 4)
     widths: tuple[int, ...] = (32, 16)
-    steps: int = 3000
-    texture_from: int = 2400
+    steps: int = 4000
+    warm_up: int = 1000
+    texture_from: int = 3400
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     critic_rate: float = 2e-4
     final_rate: float = 0.1
     critic_every: int = 2
@@ -177,7 +180,7 @@ def open_material(recipe: Recipe) -> Material:
 
 
 class Networks(nn.Module):
-    """The model, the recognition head and the critic of a run."""
+    """The model, the recognition head, the critic and the warm-up head of a run."""
 
     def __init__(self, recipe: Recipe, prior: LinearFaceModel, people: int) -> None:
         super().__init__()
@@ -186,6 +189,7 @@ class Networks(nn.Module):
         )
         self.recognizer = Recognizer(self.model.encoder.heads["identity"].out_features, people)
         self.critic = MeshCritic(hierarchy, prior.mean, spread(prior), recipe.widths)
+        self.warm_up = WarmUp(self.model.encoder.backbone.dim)
 
 
 def objective(recipe: Recipe, networks: Networks, prior: LinearFaceModel) -> Objective:
@@ -198,6 +202,8 @@ def objective(recipe: Recipe, networks: Networks, prior: LinearFaceModel) -> Obj
 
 def updates(recipe: Recipe, material: Material, networks: Networks, prior: LinearFaceModel) -> list[Update]:
     """A step: one update of the critic, one of the encoder and decoders, each on a hybrid batch of its own.
+
+    The first ``recipe.warm_up`` steps have one of the backbone instead.
 
     ``prior`` is the material's face region on the device of the networks.
     """
@@ -216,18 +222,35 @@ def updates(recipe: Recipe, material: Material, networks: Networks, prior: Linea
     def schedules(rate):
         return {"lr": CosineSchedule(rate, recipe.final_rate * rate, recipe.steps)}
 
+    def begun(step):
+        return step >= recipe.warm_up
+
     generator = Update(
         "generator", torch.optim.Adam(trained, recipe.learning_rate), game.generator, weights,
-        schedules(recipe.learning_rate), clip_norm=10.0, data=data,
+        schedules(recipe.learning_rate), active=begun, clip_norm=10.0, data=data,
     )  # fmt: skip
-    if game.critic is None:
-        return [generator]
-    critic = Update(
-        "critic", torch.optim.RMSprop(networks.critic.parameters(), recipe.critic_rate), game.critic_terms,
-        {"distance": 1.0, "divergence": recipe.weights.divergence}, schedules(recipe.critic_rate),
-        active=lambda step: step % recipe.critic_every == 0, data=data,
+    chosen = [generator]
+    if game.critic is not None:
+        critic = Update(
+            "critic", torch.optim.RMSprop(networks.critic.parameters(), recipe.critic_rate), game.critic_terms,
+            {"distance": 1.0, "divergence": recipe.weights.divergence}, schedules(recipe.critic_rate),
+            active=lambda step: begun(step) and step % recipe.critic_every == 0, data=data,
+        )  # fmt: skip
+        chosen = [critic, generator]
+    if recipe.warm_up:
+        chosen.insert(0, _warm_up(recipe, material, networks, game))
+    return chosen
+
+
+def _warm_up(recipe: Recipe, material: Material, networks: Networks, game: Objective) -> Update:
+    """The first steps, on labelled photographs alone."""
+    head = networks.warm_up
+    parameters = [*networks.model.encoder.backbone.parameters(), *head.parameters()]
+    return Update(
+        "warm_up", torch.optim.Adam(parameters, recipe.learning_rate),
+        lambda batch, step: game.warm_up(batch, step, head), active=lambda step: step < recipe.warm_up,
+        data=Stream(material.labelled, recipe.batch_size, seed=recipe.seed + 2),
     )  # fmt: skip
-    return [critic, generator]
 
 
 def load_run(out_dir: str | Path) -> tuple[Recipe, Networks, Prior]:

@@ -58,7 +58,7 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(run, tmp_path):
     assert all(torch.equal(continued[key], whole[key]) for key in whole)
 
 
-@pytest.mark.parametrize("id", ["table1", "table2", "codes"])
+@pytest.mark.parametrize("id", ["table1", "table2", "beyond", "codes"])
 def test_experiments_run_in_seconds(id):
     result = run_experiment(f"reconstruction/{id}", scale="smoke", seeds=[0])
     measured = {row["method"]: row["measured"] for row in result["rows"]}
