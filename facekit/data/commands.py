@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import inspect
+import ast
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,12 @@ COUNTED = (
     "expression", "intensity", "yaw", "split", "fold", "session", "camera", "condition", "task", "occluder", "viseme",
 )  # fmt: skip
 """Labels whose values `check` counts."""
+_OPTION: dict[str, Any] = {
+    "action": "append",
+    "default": [],
+    "metavar": "KEY=VALUE",
+    "help": "of the reader, such as camera=right; may be repeated",
+}
 MOST_VALUES = 16  # values of a label that are printed
 MOST_EXAMPLES = 3  # findings of one kind that are printed
 
@@ -31,12 +37,15 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     check = verbs.add_parser("check", help="say what a copy holds, lacks and why files are left out")
     check.add_argument("copies", nargs="+", metavar="NAME=PATH", help="such as kdef=/data/KDEF, own=/me/manifest.csv")
     check.add_argument("--verify", choices=("none", "ends", "pixels"), help="how closely pictures are looked at")
+    check.add_argument("--option", **_OPTION)
     check.add_argument("--findings", type=Path, metavar="FILE.csv", help="write every file that was left out, and why")
     prepare = verbs.add_parser("prepare", help="decode, cut out and label everything once, into a folder")
     prepare.add_argument("copy", metavar="NAME=PATH", help="such as kdef=/data/KDEF")
     prepare.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where; may be half done already")
     prepare.add_argument("--image_size", "--image-size", type=int, default=112, help="pixels; default 112")
     prepare.add_argument("--subjects", type=int, help="only the first so many people")
+    prepare.add_argument("--outputs", metavar="A,B", help="entries of a sample that are kept; all by default")
+    prepare.add_argument("--option", **_OPTION)
     prepare.add_argument("--verify", choices=("none", "ends", "pixels"), help="how closely pictures are looked at")
 
 
@@ -57,27 +66,41 @@ def run_data(arguments: argparse.Namespace) -> int:
         return 130
 
 
-def _open(text: str, **options: Any) -> tuple[str, DataSource]:
-    """Name and source of `NAME=PATH`; options that the reader does not take are left out if they are None."""
+def _open(text: str, reader_options: Sequence[str], **options: Any) -> tuple[str, DataSource]:
+    """Name and source of `NAME=PATH`, opened with the options that are not None."""
     choice = parse_data(text)
     if len(choice.folders) != 1:
         raise DataError(f"{text}: expected one NAME=PATH")
     name = next(iter(choice.folders))
-    given = {key: value for key, value in options.items() if value is not None}
-    if given and not (choice.folders[name] / "prepared.json").is_file():
-        module = importlib.import_module(f"facekit.data.readers.{'wlp300' if name == '300wlp' else name}")
-        takes = inspect.signature(module.open_dataset).parameters
-        refused = [key for key in given if key not in takes]
-        if refused:
-            raise DataError(f"the reader of {name} has no option {refused[0]!r}")
-    return name, choice.open(name, **given)
+    given = {key: value for key, value in options.items() if value is not None} | _reader_options(reader_options)
+    try:
+        return name, choice.open(name, **given)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None:
+            raise
+        raise DataError(f"the reader of {name} has no option {unknown.group(1)!r}") from None
+
+
+def _reader_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Options from `KEY=VALUE`; values that are Python literals (numbers, tuples) are read as such."""
+    options = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key.isidentifier():
+            raise DataError(f"--option {text}: expected KEY=VALUE")
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            options[key] = value
+    return options
 
 
 def _check(arguments: argparse.Namespace) -> int:
     status = 0
     findings = []
     for text in arguments.copies:
-        name, source = _open(text, verify=arguments.verify)
+        name, source = _open(text, arguments.option, verify=arguments.verify)
         print("\n".join(report(name, source)))
         inventory = getattr(source, "inventory", None)
         if inventory is not None:
@@ -94,9 +117,11 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
     from facekit.data.prepared import prepare
 
+    outputs = None if arguments.outputs is None else tuple(arguments.outputs.split(","))
     name, source = _open(
-        arguments.copy, image_size=arguments.image_size, subjects=arguments.subjects, verify=arguments.verify
-    )
+        arguments.copy, arguments.option, image_size=arguments.image_size, subjects=arguments.subjects,
+        verify=arguments.verify, outputs=outputs,
+    )  # fmt: skip
     about = {"name": name, "image_size": arguments.image_size}
     bars: list[tqdm] = []
 
@@ -113,7 +138,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
             bar.close()
     print(f"{len(source) - len(damaged):,} samples of {name} are in {arguments.out}")
     print(f"use them as --data {name}={arguments.out}")
-    for reason in list(damaged.values())[:MOST_EXAMPLES]:
+    for reason in list(dict.fromkeys(damaged.values()))[:MOST_EXAMPLES]:
         print(f"left out: {reason}")
     if damaged:
         print(f"{len(damaged):,} damaged samples are listed in {arguments.out / 'damaged.json'}")

@@ -57,6 +57,8 @@ def test_check_of_pixels(tmp_path, capsys):
         (["check", "kdef"], "expected world, world:ict=PATH or <data set>=<path>"),
         (["check", "kdef={tmp}"], "nothing usable was found"),
         (["check", "own={tmp}"], "expected a CSV file with a column 'path'"),
+        (["check", "kdef={tmp}/good", "--option", "angle=3"], "the reader of kdef has no option 'angle'"),
+        (["check", "kdef={tmp}/good", "--option", "angle"], "--option angle: expected KEY=VALUE"),
         (["prepare", "kdef={tmp}", "--out", "{tmp}/out"], "nothing usable was found"),
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/good"], "neither empty nor prepared data"),
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--image_size", "3"], "at least 8 pixels"),
@@ -84,6 +86,18 @@ def test_prepare_then_use_then_check(tmp_path, capsys):
     assert "published: 4,900" in capsys.readouterr().out
     assert main([*command[:-1], "24"]) == 2
     assert "choose another folder" in capsys.readouterr().err
+
+
+def test_options_of_a_reader(tmp_path, capsys):
+    trees.multipie_tree(tmp_path / "pie")
+    options = ["--option", "cameras=('19_1', '05_1')", "--option", "lights=1", "--outputs", "image,expression"]
+    out = tmp_path / "out"
+    assert main(["data", "prepare", f"multipie={tmp_path / 'pie'}", "--out", str(out), *options]) == 0
+    prepared = open_prepared(out)
+    assert set(prepared.table["camera"]) == {"19_1", "05_1"} and set(prepared.table["lighting"]) == {0}
+    assert list(prepared[0]) == ["image", "expression"]
+    assert main(["data", "check", f"multipie={tmp_path / 'pie'}", "--option", "cameras=None"]) == 0
+    assert "19_1: 16" in capsys.readouterr().out
 
 
 def test_prepare_is_killed_and_started_again(tmp_path):
