@@ -66,6 +66,10 @@ def parse_vrml(content: bytes, name: str = "VRML") -> Surface:
         raise FormatError(f"{name}: found a file that begins with {content[:16]!r}, expected '#VRML V2.0'")
     fields, outside = _fields(_without_comments(content), name)
     points, indices, texture_points, texture_indices = (fields[key] for key in _KEYS)
+    for key, pattern in _KEYWORDS.items():
+        announced = len(pattern.findall(outside))
+        if announced != len(fields[key]):
+            raise FormatError(f"{name}: the word for {key!r} stands {announced} times, with {len(fields[key])} lists")
     shapes = len(points)
     if not shapes or len(indices) != shapes:
         raise FormatError(
@@ -93,6 +97,11 @@ def parse_vrml(content: bytes, name: str = "VRML") -> Surface:
 
 
 _KEYS = ("point", "coordIndex", "texture point", "texCoordIndex")
+_KEYWORDS = {  # a list that is announced and not found would change what the others mean
+    "coordIndex": re.compile(rb"coordIndex"),
+    "texture point": re.compile(rb"TextureCoordinate2?\s*\{"),
+    "texCoordIndex": re.compile(rb"tex(?:ture)?CoordIndex"),
+}
 
 
 def _fields(content: bytes, name: str) -> tuple[dict[str, list[bytes]], bytes]:
@@ -103,7 +112,10 @@ def _fields(content: bytes, name: str) -> tuple[dict[str, list[bytes]], bytes]:
     for _ in range(_MOST_BRACKETS):
         if place < 0:
             break
-        key = _key(content[max(done, place - _CONTEXT) : place])
+        before = content[max(done, place - _CONTEXT) : place].rstrip()
+        if before[-1:] in (b"", b"}", b"]", b"{", b"["):
+            raise FormatError(f"{name}: a list without a name, after {before[-20:].decode('ascii', 'replace')!r}")
+        key = _key(before)
         if key:
             end = content.find(b"]", place)
             if end < 0:

@@ -104,8 +104,12 @@ def _mid_line(brow: np.ndarray) -> np.ndarray:
         return np.full((5, 3), np.nan)
     around = np.roll(brow, -int(brow[:, 0].argmin()), axis=0)
     end = int(around[:, 0].argmax())
-    there, back = around[: end + 1], np.concatenate([around[:1], around[:end:-1], around[end : end + 1]])
-    return (walked(there, 5) + walked(back, 5)) / 2.0
+    x = np.linspace(around[0, 0], around[end, 0], 5)
+    edges = []
+    for edge in (around[: end + 1], np.concatenate([around[:1], around[end:]])):
+        edge = edge[edge[:, 0].argsort(kind="stable")]
+        edges.append(np.stack([np.interp(x, edge[:, 0], edge[:, axis]) for axis in range(3)], axis=1))
+    return (edges[0] + edges[1]) / 2.0
 
 
 def _inner_lip(lip: np.ndarray) -> np.ndarray:

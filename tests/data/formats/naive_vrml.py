@@ -13,7 +13,7 @@ def naive_vrml(content: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray | Non
     Raises ValueError or IndexError for what it does not understand.
     """
     words = []
-    for line in content.decode("latin-1").splitlines():
+    for line in re.split(r"[\r\n]", content.decode("latin-1")):
         words += _WORD.findall(re.sub(r'("[^"]*")|#.*', lambda match: match.group(1) or "", line))
     lists, nodes = {}, []
     k = 0
