@@ -19,17 +19,17 @@ DRAWS = 11
 class Distortion:
     """A distribution of distortions; every amount is drawn uniformly between minus and plus its value."""
 
-    turn: float = 8.0
+    turn: float = 6.0
     """Degrees in the image plane."""
-    zoom: float = 0.12
+    zoom: float = 0.08
     """Relative change of size."""
-    shift: float = 0.06
+    shift: float = 0.04
     """Share of the image's width."""
     mirrored: float = 0.0
     """Share of images that are mirrored."""
-    gain: float = 0.25
+    gain: float = 0.15
     """Relative change of contrast about the mean."""
-    offset: float = 0.10
+    offset: float = 0.04
     """Change of brightness, or of the depth."""
     blurred: float = 0.3
     """Share of images that are blurred."""
@@ -39,9 +39,9 @@ class Distortion:
     """Its side as a share of the image's."""
 
 
-LEFT = Distortion(turn=10.0, zoom=0.15, blurred=0.5, erased=0.2)
-FRONT = Distortion(mirrored=0.5, gain=0.35, blurred=0.2)
-RIGHT = Distortion(turn=6.0, shift=0.10, offset=0.2, blurred=0.3, erased=0.4)
+LEFT = Distortion(turn=8.0, zoom=0.12, blurred=0.5)
+FRONT = Distortion(mirrored=0.5, gain=0.25, blurred=0.2)
+RIGHT = Distortion(shift=0.06, offset=0.08, erased=0.3)
 
 
 def distorted(images: Tensor, kind: Distortion, draws: Tensor) -> Tensor:

@@ -103,9 +103,11 @@ class LaptopRecipe(Recipe):
     image_size: int = 32
     encoder: str = "resnet_tiny"
     projector: tuple[int, ...] = (256, 256)
+    loss: LossWeights = field(default_factory=lambda: LossWeights(mu_w=0.02, mu_theta=0.02))
+    """A larger mu than the paper's size has, since the embeddings have fewer dimensions."""
     steps: int = 300
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     folds: int = 5
 
 

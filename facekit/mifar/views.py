@@ -68,7 +68,7 @@ def view_images(
     screen = centred.new_tensor([1.0, -1.0, -1.0]) * centred
     screen = torch.cat([screen[..., :2] * (size / extent) + size / 2, screen[..., 2:]], -1)
     draw = _draw_surface if isinstance(scans, Surface) else _draw_points
-    layers = repaired(draw(scans, screen, rotation, size, extent / size), fill)
+    layers = repaired(draw(scans, screen, rotation, size), fill, extent / size)
     seen = ~layers[:, 0].isnan()
     if not bool(seen.flatten(1).any(1).all()):
         sample, view = divmod(int((~seen.flatten(1).any(1)).nonzero()[0]), views)
@@ -76,7 +76,7 @@ def view_images(
     return _channels(layers, channels).unflatten(0, (batch, views))
 
 
-def _draw_surface(scans: Surface, screen: Tensor, rotation: Tensor, size: int, _: float) -> Tensor:
+def _draw_surface(scans: Surface, screen: Tensor, rotation: Tensor, size: int) -> Tensor:
     """Layers (B * views, 7, H, W): depth, normals, colours; NaN where nothing is seen."""
     views = len(screen) // len(scans.vertices)
     normals = scans.normals.repeat_interleave(views, 0) @ rotation.mT
@@ -87,7 +87,7 @@ def _draw_surface(scans: Surface, screen: Tensor, rotation: Tensor, size: int, _
     return torch.cat([depth[:, None], torch.where(fragments.mask[:, None], values, torch.nan)], 1)
 
 
-def _draw_points(scans: PointCloud, screen: Tensor, _: Tensor, size: int, spacing: float) -> Tensor:
+def _draw_points(scans: PointCloud, screen: Tensor, _: Tensor, size: int) -> Tensor:
     """As ``_draw_surface``: the nearest point of each pixel, unless its neighbours show a nearer surface before it."""
     views = len(screen) // len(scans.points)
     count, pixels = len(screen), size * size
@@ -111,8 +111,9 @@ def _draw_points(scans: PointCloud, screen: Tensor, _: Tensor, size: int, spacin
     return torch.cat([layers[:, :1], layers.new_full((count, 3, size, size), torch.nan), layers[:, 1:]], 1)
 
 
-def repaired(layers: Tensor, fill: int) -> Tensor:
-    """Layers (M, 7, H, W) without spikes of one pixel, their small holes filled, normals from the depth where none are.
+def repaired(layers: Tensor, fill: int, spacing: float) -> Tensor:
+    """Layers (M, 7, H, W) without spikes of one pixel, their small holes filled, normals from the depth where
+    none are (``spacing`` is the width of a pixel in millimetres).
 
     What is missing inside the outline takes the mean of the neighbours that are known, ring by ring.
     """
@@ -124,7 +125,7 @@ def repaired(layers: Tensor, fill: int) -> Tensor:
     layers = layers.masked_fill((depth < nearest - SPIKE) | (depth > farthest + SPIKE), torch.nan)
     inside = _closed(~layers[:, :1].isnan(), fill)
     layers = _filled(layers, inside, max(layers.shape[-2:]) // 4)
-    slopes = grid_normals(-layers[:, 0], 1.0).movedim(-1, 1)
+    slopes = grid_normals(-layers[:, 0], spacing).movedim(-1, 1)
     normals = torch.where(layers[:, 1:4].isnan(), slopes, layers[:, 1:4])
     return torch.cat([layers[:, :1], F.normalize(normals, dim=1), layers[:, 4:]], 1)
 

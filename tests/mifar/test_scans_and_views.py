@@ -56,6 +56,9 @@ def test_depth_follows_the_sphere_in_every_view():
         expected = 0.5 + (80**2 - place.square() - place[:, None].square()).clamp(min=0).sqrt() / 200
         middle = (place.square() + place[:, None].square()).sqrt() < 45
         assert (depth - expected)[:, middle].abs().max() < 0.02
+    points = view_images(PointCloud(vertices, vertices.clamp(0, 1)), 40, ["normals"], centre=torch.zeros(3))[0, 1]
+    direct = view_images(from_meshes(vertices, faces), 40, ["normals"], centre=torch.zeros(3))[0, 1]
+    assert (points - direct)[:, middle].abs().mean() < 0.03
 
 
 def test_range_images_become_the_same_views():
