@@ -146,10 +146,8 @@ def test_faces_keep_people_apart_and_survive_the_disk(kdef, tmp_path):
 def test_the_weak_levels_and_neutral_are_in_bu3dfe_as_section_4_says():
     train, test = open_sources("world", "bu3dfe", 16)
     table = train.table
-    assert (
-        table["expression"].nunique() == 6 and table["yaw"].nunique() == 9 
+    assert table["expression"].nunique() == 6 and table["yaw"].nunique() == 9
     assert set(table["intensity"]) == {1, 2, 3, 4}
-    )
     assert train.table["subject"].nunique() + test.table["subject"].nunique() == 100
     assert set(train.table["subject"]).isdisjoint(test.table["subject"])
 
