@@ -85,18 +85,26 @@ def range_surface(image: RangeImage, longest_edge: float = 10.0) -> Surface:
     Each square of four points gives two triangles, a square of three points one.  Vertices are the valid points, row by
     row; `uv` has v up, as in every `Surface`.
     """
-    numbers = np.where(image.valid, np.cumsum(image.valid.ravel()).reshape(image.valid.shape) - 1, -1)
-    a, b, c, d = numbers[:-1, :-1], numbers[1:, :-1], numbers[1:, 1:], numbers[:-1, 1:]
-    corners = [(a, b, c), (a, c, d), (a, b, d), (b, c, d)]
-    below, above, left, right = (np.stack(ids, axis=-1).reshape(-1, 3) for ids in corners)
-    whole = (below.min(1) >= 0) | (above.min(1) >= 0)  # the other diagonal, where one end of the first is missing
-    faces = np.concatenate([below, above, left[~whole], right[~whole]])
-    faces = faces[faces.min(axis=1) >= 0]
-    vertices = image.points[image.valid]
-    p = vertices[faces]
-    short = (np.square(p - np.roll(p, 1, axis=1)).sum(-1) <= longest_edge**2).all(1)
+    points, valid = image.points, image.valid
+    numbers = np.cumsum(valid.ravel()).reshape(valid.shape) - 1
+    grid = np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:]  # corners a, b, c, d of every square
+    there = [valid[corner] for corner in grid]
+    whole = there[0] & there[2] & (there[1] | there[3])  # else the square's other diagonal is drawn
+    joined = {(i, j): _near(points, grid[i], grid[j], longest_edge) for i in range(4) for j in range(i)}
+    faces = []
+    for i, j, k, diagonal in ((0, 1, 2, True), (0, 2, 3, True), (0, 1, 3, False), (1, 2, 3, False)):
+        drawn = there[i] & there[j] & there[k] & (whole == diagonal)
+        drawn &= joined[j, i] & joined[k, j] & joined[k, i]
+        faces.append(np.stack([numbers[grid[corner]][drawn] for corner in (i, j, k)], axis=1))
+    triangles = np.concatenate(faces)
     uv = image.uv[image.valid] * np.float32([1, -1]) + np.float32([0, 1])
-    return Surface(vertices, faces[short].astype(np.int64), uv, faces[short].astype(np.int64), image.picture)
+    return Surface(points[valid], triangles, uv, triangles, image.picture)
+
+
+def _near(points: np.ndarray, one: tuple[slice, slice], other: tuple[slice, slice], limit: float) -> np.ndarray:
+    """Whether two corners of each square are at most `limit` apart."""
+    offset = points[one] - points[other]
+    return np.einsum("rcx,rcx->rc", offset, offset) <= limit**2
 
 
 def _check(planes: np.ndarray, valid: np.ndarray, background: float, name: str) -> None:
