@@ -146,8 +146,8 @@ def test_landmarks_from_83(face_model):
     assert distance[[8, 36, 39, 42, 45]].max() < 1e-4 and distance[36:48].max() < 4.0
     for brow in (slice(17, 22), slice(22, 27)):  # on the brow's line, though not at the same steps along it
         line = np.interp(found[brow, 0], marks[brow, 0], marks[brow, 1])
-        assert np.abs(found[brow, 1] - line).max() < 1.0 and distance[brow].max() < 8.0
-    assert distance[27] < 1.0 and distance[30] < 4.0 and distance[31:36].max() < 3.0
+        assert np.abs(found[brow, 1] - line).max() < 2.0 and distance[brow].max() < 8.0
+    assert distance[27] < 1.0 and distance[30] < 4.0 and distance[[31, 32, 34, 35]].max() < 1e-4 and distance[33] < 6.0
     assert np.isnan(landmarks_from_83(points)[28:31]).all()
     backwards = points.copy()  # eyes and inner lip may run in the other sense
     backwards[1:8], backwards[9:16], backwards[61:68] = points[7:0:-1], points[15:8:-1], points[67:60:-1]
