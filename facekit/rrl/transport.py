@@ -75,7 +75,7 @@ def transport_plans(
     demand: Tensor,
     regularisation: float = 0.1,
     iterations: int = 1000,
-    tolerance: float = 1e-9,
+    tolerance: float = 1e-7,
     differentiable: bool = False,
 ) -> Tensor:
     """Plans pi* (B, K, K) with row sums ``supply`` and column sums ``demand``, of least regularised cost.
@@ -84,7 +84,8 @@ def transport_plans(
         cost: (K, K), or (B, K, K).
         supply, demand: (B, K), each row summing to one; zeros are allowed, and give rows and columns of zeros.
         regularisation: weight of the entropy; small is nearer to true optimal transport and slower.
-        iterations, tolerance: of Sinkhorn's algorithm, which stops when no row sum is off by more than ``tolerance``.
+        iterations, tolerance: of Sinkhorn's algorithm, which stops when the row sums of no sample are off by more than
+            ``tolerance`` (Euclidean norm).
         differentiable: let gradients flow through the iterations; Eq. (6) treats the plan as a constant.
 
     Returns:
