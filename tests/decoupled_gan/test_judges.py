@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from facekit.decoupled_gan import JudgeSettings, MeshDataError, decoupling, fit_judge, triplet_loss
-from facekit.decoupled_gan.judges import _evenly
+from facekit.decoupled_gan import JudgeSettings, MeshDataError, decoupling, fit_judge, portraits, triplet_loss
+from facekit.decoupled_gan.judges import _evenly, mirror_normals
 from tests.decoupled_gan.gan_sheets import sheet_dataset
 
 SETTINGS = JudgeSettings("resnet_tiny", 32, 16, meshes=200, steps=40, learning_rate=2e-3, labels=4, shift=1)
@@ -76,6 +76,16 @@ def test_decoupling_counts_pairs_that_share_a_code(data, judge):
 
     assert score("expression") > 95
     assert 20 < score("noise") < 80
+
+
+def test_mirrored_normals_are_those_of_the_mirrored_face(judge, data):
+    one = data.vertices[5:6] * torch.tensor([1.0, 1.3, 1.0]) + torch.tensor([4.0, 0.0, 0.0])
+    across = one * torch.tensor([-1.0, 1.0, 1.0])
+    images = portraits(one, data.faces, 64, normals=True, centre=torch.zeros(3))
+    expected = portraits(across, data.faces.flip(1), 64, normals=True, centre=torch.zeros(3))
+    inner = (slice(None), slice(None), slice(20, 44), slice(20, 44))
+    torch.testing.assert_close(mirror_normals(images)[inner], expected[inner], rtol=0, atol=0.02)
+    assert (images - expected)[inner].abs().max() > 0.1
 
 
 def test_rows_take_turns_by_label():
