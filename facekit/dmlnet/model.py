@@ -41,6 +41,7 @@ class DMLNet(nn.Module):
         embedding: D.
         hidden: width of the dense layer in each branch.
         weights: of the backbone: ``random``, ``cached`` or ``imagenet``.
+        dense_std, softmax_std: of the initial weights, see Table 1; narrow networks need larger ones.
 
     Attributes:
         pose_branch: what the freezing schedule holds still (the paper's PC branch); None without it.
@@ -56,6 +57,8 @@ class DMLNet(nn.Module):
         embedding: int = 128,
         hidden: int = 256,
         weights: str = "random",
+        dense_std: float = DENSE_STD,
+        softmax_std: float = SOFTMAX_STD,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -63,11 +66,11 @@ class DMLNet(nn.Module):
         self.face = Encoder(encoder, weights=weights)
         self.parts = ParallelEncoders(encoder, 2, weights) if channels == 3 else None
         dim = self.face.dim
-        self.fuse_parts = _dense(2 * dim, fused) if channels == 3 else None
-        self.fuse = _dense(dim + (fused if channels == 3 else 0), fused)
-        self.embed = _linear(fused, embedding, DENSE_STD)
-        self.expression_branch = _branch(embedding, hidden, expressions)
-        self.pose_branch = _branch(fused, hidden, poses) if poses else None
+        self.fuse_parts = _dense(2 * dim, fused, dense_std) if channels == 3 else None
+        self.fuse = _dense(dim + (fused if channels == 3 else 0), fused, dense_std)
+        self.embed = _linear(fused, embedding, dense_std)
+        self.expression_branch = _branch(embedding, hidden, expressions, dense_std, softmax_std)
+        self.pose_branch = _branch(fused, hidden, poses, dense_std, softmax_std) if poses else None
 
     def fusion(self, faces: Tensor) -> Tensor:
         """f^2 of Algorithm 2, (B, fused): the whole face joined with what eyes and mouth say together.
@@ -152,10 +155,10 @@ def _linear(width: int, following: int, std: float) -> nn.Linear:
     return layer
 
 
-def _dense(width: int, following: int) -> nn.Sequential:
-    return nn.Sequential(_linear(width, following, DENSE_STD), nn.ReLU())
+def _dense(width: int, following: int, std: float) -> nn.Sequential:
+    return nn.Sequential(_linear(width, following, std), nn.ReLU())
 
 
-def _branch(width: int, hidden: int, classes: int) -> nn.Sequential:
+def _branch(width: int, hidden: int, classes: int, std: float, softmax_std: float) -> nn.Sequential:
     """A dense layer for features and one before the softmax, as both branches have."""
-    return nn.Sequential(*_dense(width, hidden), _linear(hidden, classes, SOFTMAX_STD))
+    return nn.Sequential(*_dense(width, hidden, std), _linear(hidden, classes, softmax_std))

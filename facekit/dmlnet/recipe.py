@@ -19,7 +19,7 @@ from facekit.dmlnet.baselines import IslandLoss
 from facekit.dmlnet.data import PROTOCOLS, Faces, load_faces, open_sources
 from facekit.dmlnet.labelling import Effort, annotated
 from facekit.dmlnet.losses import BatchLabels, DynamicWeights, metric_losses
-from facekit.dmlnet.model import DMLNet
+from facekit.dmlnet.model import DENSE_STD, SOFTMAX_STD, DMLNet
 from facekit.dmlnet.tuples import FiveTupleSampler
 from facekit.training import (
     ConfigError,
@@ -69,6 +69,10 @@ class Recipe(TrainingConfig):
     fused: int = 512
     embedding: int = 128
     hidden: int = 256
+    dense_std: float = DENSE_STD
+    """Standard deviation of the initial weights of dense layers."""
+    softmax_std: float = SOFTMAX_STD
+    """The same for the layers before a softmax."""
     pose_branch: bool = True
     """Estimate the head pose as well (HPE)."""
     metric: str = "both"
@@ -127,6 +131,8 @@ class LaptopRecipe(Recipe):
     fused: int = 128
     embedding: int = 64
     hidden: int = 64
+    dense_std: float = 0.12
+    softmax_std: float = 0.05
     mirror: bool = True
     batch_size: int = 40
     steps: int = 1000
@@ -175,7 +181,7 @@ def build_network(recipe: Recipe, faces: Faces) -> DMLNet:
     """The network for a set of faces."""
     return DMLNet(
         len(faces.expressions), len(faces.yaws) if recipe.pose_branch else 0, recipe.encoder, recipe.channels,
-        recipe.fused, recipe.embedding, recipe.hidden, recipe.weights,
+        recipe.fused, recipe.embedding, recipe.hidden, recipe.weights, recipe.dense_std, recipe.softmax_std,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ SCALES = {
         subjects=10, face_size=16, steps=4, batch_size=20, frozen_steps=1, log_every=1,
         labelling=Effort(sources=4, people=6, steps=3, encoder="resnet_tiny"),
     ),
-    "notebook": LaptopRecipe(face_size=40, steps=240, decay_steps=24, frozen_steps=24, log_every=4),
+    "notebook": LaptopRecipe(face_size=32, steps=200, decay_steps=20, frozen_steps=20, log_every=4),
     "small": LaptopRecipe(
         subjects=0, face_size=64, encoder="resnet18", steps=4000, decay_steps=400, frozen_steps=200, ema=0.999,
         labelling=Effort(sources=400, people=300, steps=1500, encoder="resnet18"),
