@@ -6,6 +6,7 @@ Frames are mostly asked for one after another, so a video stays open and is read
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ MOST_FRAMES = 10_000_000
 _OPEN_AT_ONCE = 4
 _READ_ON = 100  # frames ahead that are read through rather than sought
 _open_videos: OrderedDict[tuple[Path, int, int], Any] = OrderedDict()
+_inherited: list[Any] = []
+"""Videos that a forked process found open: their files and threads are its parent's, and are not touched again."""
+_owners = [os.getpid()]
 
 
 def has_opencv() -> bool:
@@ -73,6 +77,10 @@ def _opened(path: Path) -> Any:
         raise PictureError(f"{path}: reading a video needs OpenCV (opencv-python-headless)")
     import cv2
 
+    if _owners[0] != os.getpid():
+        _inherited.extend(_open_videos.values())
+        _open_videos.clear()
+        _owners[0] = os.getpid()
     key = (path, *file_stamp(path))
     if key not in _open_videos:
         if not path.is_file():

@@ -323,3 +323,21 @@ def test_a_picture_that_breaks_later_is_named(tmp_path):
         kdef.open_dataset(tmp_path, verify="loud")
     with pytest.raises(DataError, match="image_size must be at least 8"):
         kdef.open_dataset(tmp_path, image_size=4, verify="none")
+
+
+def test_videos_in_several_processes(tmp_path):
+    """Workers that were forked while a video was open read their own frames."""
+    trees.disfa_tree(tmp_path, pictures=False, frames=40)
+    for subject in ("SN001", "SN003"):
+        path = tmp_path / "Videos_LeftCamera" / f"LeftVideo{subject}_comp.avi"
+        path.parent.mkdir(exist_ok=True)
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20, (64, 48))
+        for frame in range(40):
+            video.write(np.full((48, 64, 3), 6 * frame + 5, dtype=np.uint8))
+        video.release()
+    source = disfa.open_dataset(tmp_path, image_size=16)
+    source[0]
+    sampler = torch.utils.data.BatchSampler(torch.utils.data.SequentialSampler(source), 5, drop_last=False)
+    loader = torch.utils.data.DataLoader(source, sampler=sampler, batch_size=None, num_workers=2)
+    shown = torch.cat([batch["image"].mean((1, 2, 3)) for batch in loader]) * 255
+    assert (shown - (6 * torch.arange(40.0) + 5).repeat(2)).abs().max() < 4
