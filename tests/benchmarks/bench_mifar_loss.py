@@ -5,7 +5,6 @@ memory is what a fresh process needs beyond the embeddings.
 """
 
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -46,9 +45,15 @@ def memory(name: str, batch: int, width: int) -> float:
 def _peak(name: str, batch: int, width: int) -> float:
     inputs = embeddings(batch, width)
     seconds(name, embeddings(8, 16))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _largest_so_far()
     seconds(name, inputs)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return _largest_so_far() - before
+
+
+def _largest_so_far() -> float:
+    """Largest resident memory of this process in MiB (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def compare(batch: int, width: int, rounds: int) -> None:
