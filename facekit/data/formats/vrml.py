@@ -21,7 +21,9 @@ _MOST_BRACKETS = 2_000
 _MOST_OUTSIDE = 2**20  # bytes of a scan that are not in lists of numbers
 _CONTEXT = 160  # bytes before a bracket in which its field's name must lie
 
-_FIELD = re.compile(rb"(?:([A-Za-z0-9]+)\s*\{[^{}]*?)?\b(point|coordIndex|texCoordIndex|textureCoordIndex)\s*$")
+_FIELD = re.compile(
+    rb"(?:([A-Za-z0-9]+)\s*\{[^{}]*?)?(?<![^\s{}\[\],])(point|coordIndex|texCoordIndex|textureCoordIndex)\s*$"
+)
 _TEXTURE = re.compile(rb'ImageTexture\s*\{[^{}]{0,400}?\burl\s*\[?\s*"([^"\r\n]{0,400})"')
 _CLOCKWISE = re.compile(rb"(?<![\w.])ccw\s+FALSE(?![\w.])")
 _HEAD = re.compile(rb"(?:\s*#[^\r\n]*)*")

@@ -109,6 +109,10 @@ def test_without_the_last_minus_one():
             minimal(more='texCoord TextureCoordinate { point [ 0 0 1 0 0 1 ] } texCoordIndex " [ 2 1 0 -1 ]'),
             "'texCoordIndex' stands 1 times, with 0 lists",
         ),
+        (
+            minimal(more="texCoord TextureCoordinate { point [ 0 0 1 0 0 1 ] } (texCoordIndex [ 2 1 0 -1 ]"),
+            "'texCoordIndex' stands 1 times, with 0 lists",
+        ),
         (minimal(more="[ 2 1 0 -1 ]"), "a list without a name"),
         (minimal() + b" a [" * 3000, "lists or more, expected one scan"),
         (minimal() + b" " * 2**21, "bytes outside of lists"),
