@@ -92,9 +92,22 @@ def classifier_counts(model: Classifier, test: ViewSet) -> Tensor:
     return confusion_counts(scores, test.labels, len(test.classes))
 
 
-def cross_view_neighbours(features: Tensor, query: int, gallery: int) -> Tensor:
-    """For each scan its nearest scan (N,) int64 in another view: by cosine of features (N, views, dim), itself not left
-    out, so that a perfect match is ``arange(N)``. Each view's features are centred and scaled first."""
-    scaled = (features - features.mean(0)) / features.std(0).clamp(min=1e-6)
-    unit = F.normalize(scaled, dim=-1)
-    return (unit[:, query] @ unit[:, gallery].T).argmax(1)
+def cross_view_neighbours(
+    features: Tensor, query: int, gallery: int, fit: Tensor | None = None, ridge: float = 10.0
+) -> Tensor:
+    """For each scan its nearest scan (N,) int64 in another view; a perfect match is ``arange(N)``.
+
+    Args:
+        features: (N, views, dim) of the scans.
+        query, gallery: the view that asks and the one that is searched, by cosine of standardised vectors.
+        fit: (M, views, dim) of other scans; with them, a linear map from the one view to the other is fitted first
+            (ridge regression). Vectors of different encoders have nothing in common without it.
+        ridge: strength of that regression's penalty.
+    """
+    known = features if fit is None else fit
+    mean, spread = known.mean(0), known.std(0).clamp(min=1e-6)
+    asked, found = ((features[:, view] - mean[view]) / spread[view] for view in (query, gallery))
+    if fit is not None:
+        a, b = ((fit[:, view] - mean[view]) / spread[view] for view in (query, gallery))
+        asked = asked @ torch.linalg.solve(a.T @ a + ridge * torch.eye(a.shape[1]), a.T @ b)
+    return (F.normalize(asked, dim=-1) @ F.normalize(found, dim=-1).T).argmax(1)

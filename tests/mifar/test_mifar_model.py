@@ -168,6 +168,15 @@ def test_neighbours_across_views_find_the_same_scan():
     assert torch.equal(cross_view_neighbours(features, 0, 2), torch.arange(20))
 
 
+def test_views_in_different_languages_are_matched_by_a_linear_map():
+    random = torch.Generator().manual_seed(1)
+    scans, language = torch.randn(120, 8, generator=random), torch.randn(8, 8, generator=random)
+    features = torch.stack([scans, scans @ language], 1)
+    known, asked = features[:90], features[90:]
+    assert (cross_view_neighbours(asked, 0, 1) == torch.arange(30)).float().mean() < 0.3
+    assert (cross_view_neighbours(asked, 0, 1, known, ridge=0.1) == torch.arange(30)).float().mean() > 0.95
+
+
 def test_folds_keep_people_apart_and_labels_can_be_taken_away():
     views = squares()
     for fold in range(3):
