@@ -1,6 +1,7 @@
 """Scans, their landmarks and pictures, and registration to a face model."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.spatial import Delaunay
@@ -11,6 +12,7 @@ from facekit.data.scans import (
     Scan,
     landmarks_from_83,
     landmarks_from_bosphorus,
+    register_all,
     register_scan,
     render_scan,
 )
@@ -198,3 +200,38 @@ def test_pictures_without_landmarks_or_texture(face_model):
     assert views["image"].shape == (2, 3, 48, 48) and 0.1 < views["mask"].float().mean() < 0.9
     assert not views["landmarks_visible"].any() and views["pose"][:, 1].tolist() == [-30.0, 30.0]
     assert views["image"].std() > 0.05
+
+
+class FewScans:
+    """Four rows of three scans: two that can be registered, one of them seen twice, and one without landmarks."""
+
+    def __init__(self, face_model):
+        self.table = pd.DataFrame({"path": ["a", "a", "b", "c"]})
+        self.read = []
+        self._scans = {}
+        for seed, name in enumerate("ab"):
+            truth = held_out(face_model, seed)
+            vertices, faces = point_scan(face_model, truth, seed)
+            self._scans[name] = Scan(vertices, faces, truth[face_model.landmarks], name=name)
+        self._scans["c"] = Scan(*point_scan(face_model, held_out(face_model, 3), 3), name="c")
+
+    def scan(self, row):
+        self.read.append(row)
+        return self._scans[self.table["path"].iloc[row]]
+
+
+def test_a_data_set_in_correspondence(face_model, linear_model, tmp_path):
+    source, steps = FewScans(face_model), []
+    options = {"fit_rounds": 3, "stiffness": (10.0, 1.0), "rounds": 1}
+    first = register_all(source, linear_model, tmp_path, progress=lambda *step: steps.append(step), **options)
+    assert first.rows.tolist() == [0, 2] and first.vertices.shape == (2, linear_model.num_vertices, 3)
+    assert first.failures == {3: "c: the scan has no landmarks"} and steps == [(1, 3), (2, 3), (3, 3)]
+    assert (first.errors < 1.0).all() and source.read == [0, 2, 3]
+    kept = sorted(tmp_path.iterdir())
+    kept[0].write_bytes(b"")  # as if the run had been interrupted, or the disk had failed
+    again = register_all(source, linear_model, tmp_path, **options)
+    assert torch.equal(again.vertices, first.vertices) and len(source.read) == 5
+    register_all(source, linear_model, tmp_path, rows=[0], **options | {"rounds": 2})
+    assert len(list(tmp_path.iterdir())) == 3
+    with pytest.raises(RegistrationError, match="none of 1 scans could be registered; the first: c: the scan has no"):
+        register_all(source, linear_model, tmp_path, rows=[3])

@@ -6,6 +6,7 @@ found = register_scan(model, scan.vertices, scan.faces, scan.landmarks)
 """
 
 from facekit.data.scans.cache import ScanCache
+from facekit.data.scans.correspondence import RegisteredScans, register_all
 from facekit.data.scans.landmarks import (
     BOSPHORUS_LABELS,
     BP4D_TO_BU,
@@ -21,6 +22,7 @@ __all__ = [
     "BP4D_TO_BU",
     "STIFFNESS",
     "VIEW_OUTPUTS",
+    "RegisteredScans",
     "Registration",
     "RegistrationError",
     "Scan",
@@ -28,6 +30,7 @@ __all__ = [
     "landmarks_from_83",
     "landmarks_from_bosphorus",
     "read_obj_or_ply",
+    "register_all",
     "register_scan",
     "render_scan",
 ]

@@ -155,8 +155,8 @@ def complaint(result: object) -> str:
         known = result.points[~np.isnan(result.points).all(axis=1)]
         return _finite(known, *(x for x in (result.angles,) if x is not None))
     if isinstance(result, dict):
-        arrays = [value for value in result.values() if isinstance(value, np.ndarray)]
-        return "" if any(array.dtype.kind not in "f" for array in arrays) or len(arrays) != 22 else _finite(*arrays)
+        landmarks = [value for value in result.values() if getattr(value, "dtype", None) == np.float32]
+        return _finite(*landmarks)
     return _finite(result)
 
 
