@@ -39,6 +39,7 @@ from facekit.reconstruction.losses import (
     symmetry_loss,
     wasserstein_divergence,
 )
+from facekit.reconstruction.methods import train
 from facekit.reconstruction.model import CODE_SIZES, Codes, Face, FaceEncoder, Reconstructor, build_reconstructor
 from facekit.reconstruction.objective import Objective, Recognizer, WarmUp
 from facekit.reconstruction.photo import (
@@ -124,6 +125,7 @@ __all__ = [
     "softmax_loss",
     "spread",
     "symmetry_loss",
+    "train",
     "training_photos",
     "updates",
     "verification",
