@@ -1,6 +1,7 @@
 """Time the readers of 3D scans at the data sets' sizes against the reading that one would write first.
 
-Run it alone (`python tests/benchmarks/bench_scan_formats.py`).  Each line has the medians of runs that alternate.
+Run it alone (`python tests/benchmarks/bench_scan_formats.py`).  Each line has the medians of processor times of runs
+that alternate, so that other work on the machine matters little.
 """
 
 import io
@@ -30,9 +31,9 @@ def compare(what: str, ours: Callable[[], object], peer: str = "", theirs: Calla
     for _ in range(RUNS):
         for name, function in (("ours", ours), (peer, theirs)):
             if function is not None:
-                start = time.perf_counter()
+                start = time.process_time()
                 function()
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(1e3 * (time.process_time() - start))
     own = statistics.median(times["ours"])
     if theirs is None:
         print(f"{what}: {own:.2f} ms")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,7 @@ def open_dataset(
     inventory = Inventory("bosphorus", root)
     files = FileIndex(list(walk_files(root, (".bnt", ".lm3", ".png"))))
 
-    def read(file: Path) -> Scan:
-        return _read(file, files, longest_edge)
-
+    read = partial(_read, files=files, longest_edge=longest_edge)
     rows = []
     for file in walk_files(root, (".bnt",)):
         labels = _labels(file.stem, kinds, frontal)
@@ -72,9 +71,8 @@ def open_dataset(
     columns = {name: [row[name] for row in rows] for name in names}
     columns |= {f"AU{unit}": [row["units"].get(unit, row["other"]) for row in rows] for unit in BOSPHORUS_UNITS}
     table = keep_subjects(photo_table(columns | {"roll": 0.0}, len(rows)), subjects)
-    return BosphorusSource(
-        table, root, inventory, read, lambda file: _parts(file, files), image_size, name="Bosphorus", **options
-    )
+    parts = partial(_parts, files=files)
+    return BosphorusSource(table, root, inventory, read, parts, image_size, name="Bosphorus", **options)
 
 
 class BosphorusSource(ScanSource):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,7 @@ def open_dataset(
     inventory = Inventory("bu3dfe", root)
     files = FileIndex(list(walk_files(root, (".wrl", ".bnd", ".bmp", ".jpg", ".png"))))
 
-    def read(file: Path) -> Scan:
-        return read_scan(file, files)
-
+    read = partial(read_scan, files=files)
     rows = []
     for file in walk_files(root, (".wrl",)):
         labels = _labels(file.stem, raw)
@@ -62,8 +61,8 @@ def open_dataset(
     columns = dict(zip(names, zip(*rows, strict=True) if rows else ((),) * 5, strict=True))
     views, count = repeat_views(columns, yaws)
     table = keep_subjects(photo_table(views | {"split": book_split(views["subject"], 0.30)}, count), subjects)
-    return ScanSource(table, root, inventory, read, lambda file: scan_parts(file, files), image_size,
-                      name="BU-3DFE", **options)  # fmt: skip
+    parts = partial(scan_parts, files=files)
+    return ScanSource(table, root, inventory, read, parts, image_size, name="BU-3DFE", **options)
 
 
 def read_scan(file: Path, files: FileIndex) -> Scan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,7 @@ def open_dataset(
     files = FileIndex(list(walk_files(root, (".wrl", ".jpg", ".bmp", ".png"))))
     scans = {file: marks.get(key) for key, file in _find(root, ".wrl", inventory).items()}
 
-    def read(file: Path) -> Scan:
-        scan = read_scan(file, files)
-        if scan.landmarks is None and scans.get(file) is not None:
-            points = read_bnd(scans[file]).points
-            found = landmarks_from_83(points.astype("f8"), scan.vertices.numpy().astype("f8"))
-            scan = replace(scan, landmarks=torch.from_numpy(found), own_landmarks=torch.from_numpy(points))
-        return scan
-
-    def parts(file: Path) -> list[Path]:
-        return [*scan_parts(file, files), *([scans[file]] if scans.get(file) is not None else [])]
-
+    read, parts = (partial(function, files=files, scans=scans) for function in (_read, _parts))
     rows = []
     for (subject, folder), numbered in _sequences(root, scans).items():
         _note_gaps(f"{subject}/{folder}", sorted(numbered), inventory)
@@ -72,6 +63,19 @@ def open_dataset(
     views, count = repeat_views(columns, yaws)
     table = keep_subjects(photo_table(views, count), subjects)
     return ScanSource(table, root, inventory, read, parts, image_size, name="BU-4DFE", **options)
+
+
+def _read(file: Path, files: FileIndex, scans: dict[Path, Path | None]) -> Scan:
+    scan = read_scan(file, files)
+    if scan.landmarks is None and scans.get(file) is not None:
+        points = read_bnd(scans[file]).points
+        found = landmarks_from_83(points.astype("f8"), scan.vertices.numpy().astype("f8"))
+        scan = replace(scan, landmarks=torch.from_numpy(found), own_landmarks=torch.from_numpy(points))
+    return scan
+
+
+def _parts(file: Path, files: FileIndex, scans: dict[Path, Path | None]) -> list[Path]:
+    return [*scan_parts(file, files), *([scans[file]] if scans.get(file) is not None else [])]
 
 
 Key = tuple[str, str, int]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import numpy as np
 
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import ScanSource, every, shared_faces, usable_scan
-from facekit.data.scans import Scan, read_obj_or_ply
+from facekit.data.readers.scan_source import ScanSource, every, only_itself, read_in, shared_faces, usable_scan
 from facekit.data.sources import DataError
 
 METRE = 1000.0
@@ -53,9 +53,7 @@ def open_dataset(
         else:
             sequences.setdefault((match.group(1), match.group(2).lower()), {})[int(match.group(4))] = file
 
-    def read(file: Path) -> Scan:
-        return Scan.of(read_obj_or_ply(file), file, unit)
-
+    read = partial(read_in, unit=unit)
     rows = []
     for (subject, movement), numbered in sorted(sequences.items()):
         for number in every(sorted(numbered), frames):
@@ -70,7 +68,7 @@ def open_dataset(
         "split": _split(split, held_out, subject, sequence), "sequence": sequence, "frame": frame,
     }, len(rows))  # fmt: skip
     faces = shared_faces((root / name for name in place), inventory)
-    return ScanSource(keep_subjects(table, subjects), root, inventory, read, lambda file: [file], image_size,
+    return ScanSource(keep_subjects(table, subjects), root, inventory, read, only_itself, image_size,
                       faces=faces, name="CoMA", **options)  # fmt: skip
 
 

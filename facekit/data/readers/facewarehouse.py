@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import torch
 from facekit.data.formats import FormatError, read_bs
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import ScanSource, shared_faces, usable_scan
-from facekit.data.scans import Scan, read_obj_or_ply
+from facekit.data.readers.scan_source import ScanSource, only_itself, read_in, shared_faces, usable_scan
+from facekit.data.scans import read_obj_or_ply
 
 HEIGHT = 250.0
 """Millimetres from the chin to the crown of the first mesh, where no unit is given."""
@@ -42,11 +43,9 @@ def open_dataset(
     root = require_folder(path, "FaceWarehouse")
     inventory = Inventory("facewarehouse", root)
 
-    def read(file: Path) -> Scan:
-        return Scan.of(read_obj_or_ply(file), file, scale)
-
     candidates = (file for file in walk_files(root, (".obj",)) if _POSE.fullmatch("/".join(file.parts[-3:])))
     scale = _unit(candidates) if unit is None else unit
+    read = partial(read_in, unit=scale)
     poses: dict[tuple[int, int], Path] = {}
     for file in walk_files(root, (".obj",)):
         match = _POSE.fullmatch("/".join(file.parts[-3:]))
@@ -61,7 +60,7 @@ def open_dataset(
         "roll": 0.0, "recording": [pose + 1 for _, pose in sorted(poses)],
     }, len(poses))  # fmt: skip
     faces = shared_faces((root / place for place in places), inventory)
-    source = FaceWarehouseSource(keep_subjects(table, subjects), root, inventory, read, lambda file: [file], image_size,
+    source = FaceWarehouseSource(keep_subjects(table, subjects), root, inventory, read, only_itself, image_size,
                                  faces=faces, name="FaceWarehouse", **options)  # fmt: skip
     source.unit = scale
     return source

@@ -7,6 +7,7 @@ template mesh.  Fourteen people say forty sentences, flatly (01) and with feelin
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from facekit.data.formats import FormatError, read_vl
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import ScanSource, every, shared_faces, usable_scan
+from facekit.data.readers.scan_source import ScanSource, every, only_itself, shared_faces, usable_scan
 from facekit.data.scans import Scan, read_obj_or_ply
 from facekit.data.sources import DataError
 from facekit.data.world.motion_twins import FANELLI_TRAIN
@@ -64,9 +65,7 @@ def open_dataset(
         raise DataError(f"{root}: found no frames such as faces/F1/e01/frame_001.vl")
     faces = _topology(root, template, inventory)
 
-    def read(file: Path) -> Scan:
-        return _read(file, faces, upright, unit)
-
+    read = partial(_read, faces=faces, upright=upright, unit=unit)
     rows = []
     for (subject, with_feeling, sentence), numbered in sorted(sequences.items()):
         begin = min(numbered)
@@ -80,7 +79,7 @@ def open_dataset(
         "path": place, "subject": subject, "sex": sex, "expression": "", "pitch": 0.0, "yaw": 0.0, "roll": 0.0,
         "viseme": "", "split": split, "sequence": sequence, "frame": frame,
     }, len(rows))  # fmt: skip
-    return ScanSource(keep_subjects(table, subjects), root, inventory, read, lambda file: [file], image_size,
+    return ScanSource(keep_subjects(table, subjects), root, inventory, read, only_itself, image_size,
                       faces=faces, name="Fanelli B3D(AC)^2", **options)  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from facekit.data.formats import FormatError, read_vrml
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import FileIndex, ScanSource, usable_scan
+from facekit.data.readers.scan_source import FileIndex, ScanSource, only_itself, usable_scan
 from facekit.data.readers.videos import VIDEO_ENDINGS, count_frames, has_opencv, read_frame
 from facekit.data.scans import Scan, read_obj_or_ply
 from facekit.data.sources import DataError
@@ -59,9 +60,7 @@ def open_dataset(
     if what == "videos":
         return _open_videos(root, image_size, subjects, frames, inventory, options)
 
-    def read(file: Path) -> Scan:
-        return _read(file, unit)
-
+    read = partial(_read, unit=unit)
     rows = []
     for subject, found in _scans(root).items():
         file = next((found[name] for name in scans if name in found), None)
@@ -74,7 +73,7 @@ def open_dataset(
                "yaw": 0.0, "roll": 0.0, "condition": "scan", "split": "test", "frame": 0}  # fmt: skip
     columns["sequence"] = [f"{subject}/scan" for _, subject in rows]
     table = keep_subjects(photo_table(columns, len(rows)), subjects)
-    return ScanSource(table, root, inventory, read, lambda file: [file], image_size, name="MICC Florence", **options)
+    return ScanSource(table, root, inventory, read, only_itself, image_size, name="MICC Florence", **options)
 
 
 class VideoSource(PhotoSource):

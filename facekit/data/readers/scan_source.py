@@ -30,7 +30,8 @@ class ScanSource(DataSource):
         root: the data set's folder.
         inventory: what was found, missing and skipped when the table was made.
         read: reads one scan.
-        parts: gives the files that the scan of a path is made of, for the cache.
+        parts: gives the files that the scan of a path is made of, for the cache.  As `read`, a function that can be
+            pickled, so that a `DataLoader` may hand the source to its workers.
         image_size: width and height of the views in pixels.
         outputs: which entries of a sample a batch holds; all if None.
         cache: folder in which parsed scans are kept; without one they are parsed whenever they are used.
@@ -132,6 +133,16 @@ class ScanSource(DataSource):
 
 
 _ANGLES = ("pitch", "yaw")
+
+
+def only_itself(file: Path) -> list[Path]:
+    """The parts of a scan that is in one file."""
+    return [file]
+
+
+def read_in(file: Path, unit: float) -> Scan:
+    """The scan of an OBJ or PLY file whose unit is `unit` millimetres."""
+    return Scan.of(read_obj_or_ply(file), file, unit)
 
 
 class FileIndex:

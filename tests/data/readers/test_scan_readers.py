@@ -1,5 +1,6 @@
 """Readers of 3D data sets on small copies with the known defects."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -53,6 +54,14 @@ def test_raw_scans(copies, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_sources_go_to_the_workers_of_a_loader(copies, name):
+    source = opened(copies, name)
+    again = pickle.loads(pickle.dumps(source))
+    for key, value in source.batch([1, 0]).items():
+        assert torch.equal(again.batch([1, 0])[key], value)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_empty_folder_says_so(tmp_path, name):
     with pytest.raises(DataError, match=r"nothing usable was found|found no frames"):
         parse_data(f"{name}={tmp_path}").open(name)
@@ -92,7 +101,7 @@ def test_landmarks_of_a_scan_lie_in_its_picture(copies):
     batch = source.batch([0, 1, 2])
     marks = torch.from_numpy(scan_trees.face()[2]).float()
     distance = (batch["landmarks_3d"][1] - marks).norm(dim=-1)
-    assert distance.median() < 1.5 and distance[17:27].max() < 5.0 and distance[36:68].max() < 3.0
+    assert distance.median() < 1.5 and distance[17:27].max() < 5.0 and distance[36:68].max() < 4.5
     assert batch["landmarks_visible"][1].float().mean() > 0.8
     left, right = batch["landmarks_visible"][0], batch["landmarks_visible"][2]
     assert left[42:48].sum() > left[36:42].sum() and right[36:42].sum() > right[42:48].sum()
@@ -261,6 +270,16 @@ def test_fanelli(copies):
     assert [finding.path for finding in source.inventory.of("corrupt")] == ["faces/F2/e05/frame_004.vl"]
     upside_down = opened(copies, "fanelli", upright=False).scan(0).vertices
     assert torch.allclose(upside_down * torch.tensor([1.0, -1, -1]), source.scan(0).vertices)
+
+
+def test_a_head_that_promises_too_much(tmp_path):
+    shutil.copytree(scan_trees.coma(tmp_path / "coma"), tmp_path / "copy")
+    path = tmp_path / "copy/FaceTalk_170728_03272_TA/mouth_open/mouth_open.000003.ply"
+    content = path.read_bytes()
+    place = content.index(b"element vertex ") + 15
+    path.write_bytes(content[:place] + b"999999999999" + content[content.index(b"\n", place) :])
+    source = parse_data(f"coma={tmp_path / 'copy'}").open("coma", image_size=40, verify="pixels")
+    assert len(source) == 11 and "'element vertex 999999999999'" in next(source.inventory.of("corrupt")).reason
 
 
 def test_coma_splits(copies):
