@@ -16,6 +16,7 @@ from facekit.data.commands import add_commands, run_data
 from facekit.data.manifest import ManifestError
 from facekit.data.sources import DataError
 from facekit.experiments import SCALES, ExperimentError, load_experiments, result_path, result_table, run_experiment
+from facekit.training import TrainingError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             return run_data(arguments)
         else:
             _run(arguments)
-    except (ExperimentError, DataError, ManifestError) as error:
+    except (ExperimentError, DataError, ManifestError, TrainingError) as error:
         print(f"facekit: {error}", file=sys.stderr)
         return 2
     return 0

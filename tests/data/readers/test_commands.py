@@ -73,6 +73,11 @@ def test_requests_that_do_not_fit_end_in_one_line(tmp_path, capsys, arguments, m
     assert message in said and said.startswith("facekit: ") and said.count("\n") == 0
 
 
+def test_an_experiment_on_data_that_is_not_there(capsys):
+    assert main(["run", "rrl/table1", "--data", "disfa=/no/such/place", "--scale", "smoke", "--seeds", "1"]) == 2
+    assert "there is nothing at /no/such/place" in capsys.readouterr().err
+
+
 def test_prepare_then_use_then_check(tmp_path, capsys):
     trees.kdef_tree(tmp_path / "kdef")
     out = tmp_path / "out"
