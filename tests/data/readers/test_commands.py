@@ -93,6 +93,20 @@ def test_prepare_then_use_then_check(tmp_path, capsys):
     assert "choose another folder" in capsys.readouterr().err
 
 
+def test_prepare_says_what_is_damaged_inside(tmp_path, capsys):
+    for name in ("a", "b"):
+        write_picture(tmp_path / f"{name}.png", 90, 90)
+    content = bytearray((tmp_path / "b.png").read_bytes())
+    content[50:60] = bytes(10)
+    (tmp_path / "b.png").write_bytes(content)
+    write_text(tmp_path / "manifest.csv", ["path", "a.png", "b.png"])
+    out = tmp_path / "out"
+    assert main(["data", "prepare", f"own={tmp_path}", "--out", str(out), "--image_size", "16"]) == 1
+    said = capsys.readouterr().out
+    assert f"1 samples of own are in {out}" in said and f"left out: {tmp_path / 'b.png'}: is damaged" in said
+    assert f"1 damaged samples are listed in {out / 'damaged.json'}" in said and len(open_prepared(out)) == 1
+
+
 def test_options_of_a_reader(tmp_path, capsys):
     trees.multipie_tree(tmp_path / "pie")
     options = ["--option", "cameras=('19_1', '05_1')", "--option", "lights=1", "--outputs", "image,expression"]
