@@ -20,12 +20,12 @@ from facekit.decoupled_gan.training import train_gan
 SCALES: dict[str, Recipe] = {
     "smoke": LaptopRecipe(share=0.02, level=0, num_vertices=300, image_size=16, steps=4, batch_size=8),
     "notebook": LaptopRecipe(
-        share=0.1, num_vertices=1000, image_size=32, steps=300, weights=LossWeights(regularizer=40.0)
+        share=0.1, num_vertices=1000, image_size=32, steps=450, weights=LossWeights(regularizer=40.0)
     ),
     "small": LaptopRecipe(),
     "paper": Recipe(),
 }
-"""Settings of the adversarial model at each scale."""
+"""Settings of the adversarial model at each scale, when it is trained alone."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Sizes:
     """What else a comparison needs at one scale.
 
     Args:
+        steps: generator steps of each adversarial model.
         autoencoder: training of both autoencoders.
         judge: the networks that measure decoupling.
         pairs, samples: for diversity and specificity; the paper takes 10,000 and 1,000.
@@ -41,6 +42,7 @@ class Sizes:
         speech_share: share of the speech corpus.
     """
 
+    steps: int
     autoencoder: AutoencoderRecipe
     judge: JudgeSettings
     pairs: int
@@ -54,19 +56,26 @@ class Sizes:
 
 SIZES = {
     "smoke": Sizes(
+        4,
         AutoencoderRecipe(steps=2, batch_size=8, image_size=16),
         JudgeSettings("resnet_tiny", 32, 16, 60, 2, labels=3, per_label=2, shift=1),
         *(40, 10, 3, 4, 1, 3, 0.05),
     ),
     "notebook": Sizes(
-        AutoencoderRecipe(steps=300, batch_size=32, image_size=32), LAPTOP_JUDGE, *(1000, 200, 20, 20, 3, 150, 0.13)
+        300,
+        AutoencoderRecipe(steps=300, batch_size=32, image_size=32),
+        LAPTOP_JUDGE,
+        *(1000, 200, 20, 20, 3, 150, 0.13),
     ),
     "small": Sizes(
+        LaptopRecipe.steps,
         AutoencoderRecipe(steps=3000, batch_size=32, image_size=48),
         replace(LAPTOP_JUDGE, image_size=112, meshes=3000, steps=1500),
         *(10_000, 1000, 100, 100, 12, 400, 0.25),
     ),
-    "paper": Sizes(AutoencoderRecipe(batch_size=64), JudgeSettings(), *(10_000, 1000, 100, 100, 12, 1000, 1.0)),
+    "paper": Sizes(
+        Recipe.steps, AutoencoderRecipe(batch_size=64), JudgeSettings(), *(10_000, 1000, 100, 100, 12, 1000, 1.0)
+    ),
 }
 """The other settings of each scale."""
 
@@ -81,7 +90,7 @@ class Setting:
 
     @property
     def recipe(self) -> Recipe:
-        return replace(SCALES[self.scale], data=self.data, seed=self.seed, progress=False)
+        return replace(SCALES[self.scale], data=self.data, seed=self.seed, steps=self.sizes.steps, progress=False)
 
     @property
     def sizes(self) -> Sizes:
