@@ -37,16 +37,30 @@ class PreparedSource(DataSource):
         self._maps: dict[str, np.ndarray] = {}
 
     def load(self, rows: pd.DataFrame) -> Sample:
-        """The kept samples of some rows of the table."""
+        """The kept samples of some rows of the table.
+
+        Raises
+        ------
+        DataError
+            if an array is missing, cut off or shorter than the manifest says.
+        """
         if not self._maps:
-            self._maps = {
-                name: np.load(self.folder / "samples" / f"{name}.npy", mmap_mode="r") for name in self.outputs
-            }
+            self._maps = {name: self._array(name) for name in self.outputs}
         places = self._places[rows.index.to_numpy()]
         sample = {name: unpacked(name, self._maps[name][places]) for name in self.outputs}
         if "row" in sample:  # the label of the row in this table, not in the one that was prepared
             sample["row"] = torch.from_numpy(rows.index.to_numpy(dtype=np.int64, copy=True))
         return sample
+
+    def _array(self, name: str) -> np.ndarray:
+        path = self.folder / "samples" / f"{name}.npy"
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path}: is damaged ({error}); prepare the data set again") from error
+        if len(self._places) and not 0 <= self._places.min() <= self._places.max() < len(array):
+            raise DataError(f"{path}: holds {len(array)} samples, the manifest has place {self._places.max()}")
+        return array
 
     def describe(self) -> dict[str, object]:
         return {"name": self.name, "source": self.about["source"], "outputs": self.outputs}
@@ -150,7 +164,7 @@ def open_prepared(
         about = json.loads((folder / "prepared.json").read_text())
         table = _read_table(folder / "manifest.csv")
         places = table.pop(PLACE).to_numpy(dtype=np.int64)
-        kept = list(about["outputs"])
+        kept = [name for name in about["outputs"] if str(name).isidentifier()]
         size = int(about["image_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: is no finished prepared folder ({error}); prepare the data set again") from error

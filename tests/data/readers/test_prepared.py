@@ -106,6 +106,12 @@ def test_folders_that_hold_something_else(tmp_path):
     with pytest.raises(DataError, match="without the output 'depth'"):
         open_prepared(tmp_path / "out", outputs=["depth"])
     assert list(open_prepared(tmp_path / "out", outputs=["image"], subjects=1)[0]) == ["image"]
+    cut_off(tmp_path / "out" / "samples" / "image.npy")
+    with pytest.raises(DataError, match=r"image\.npy: is damaged"):
+        open_prepared(tmp_path / "out")[0]
+    np.save(tmp_path / "out" / "samples" / "image.npy", np.zeros((3, 3, 16, 16), dtype=np.uint8))
+    with pytest.raises(DataError, match="holds 3 samples, the manifest has place 139"):
+        open_prepared(tmp_path / "out")[0]
     cut_off(tmp_path / "out" / "prepared.json")
     with pytest.raises(DataError, match="is no finished prepared folder"):
         open_prepared(tmp_path / "out")
