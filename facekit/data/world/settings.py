@@ -10,8 +10,8 @@ highest levels, yaws -90, 0 and 90, 10 epochs; 78.4 %), 90 % of six on Multi-PIE
 
 With `subject_folds(table, 10)[0]` and 25 epochs it names 76 % of six expressions on Bosphorus (the six alone, 390
 pictures, 42 of them to test on; published for supervised methods 77.5 % to 80 %; BU-3DFE's first settings gave 64 %).
-BU-4DFE's settings were not tuned: on 611 apex frames of 32 people it reaches 55 % after 8 epochs, one picture at a time,
-where the published 92 % to 96 % are for whole sequences.
+BU-4DFE's settings were not tuned: on 611 apex frames of 32 people it reaches 55 % after 8 epochs, one picture at a
+time, where the published 92 % to 96 % are for whole sequences.
 
 Mean F1 of action units by `facekit.rrl.supervised_scores` (`resnet_tiny` from nothing, 48 pixels, 8 epochs, three
 subject-exclusive folds, seed 0): 51 % on BP4D's twin with 5 frames of each recording (published for AlexNet 48.6 %, for
