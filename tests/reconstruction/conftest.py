@@ -34,5 +34,5 @@ def network(prior):
 def recipe():
     return LaptopRecipe(
         components=(10, 6, 5), scanned=40, people=8, photos=2, sources=8, views=1, image_size=32, widths=(8, 4),
-        batch_size=8, steps=2, texture_from=10, log_every=1, progress=False,
+        batch_size=8, steps=2, warm_up=0, texture_from=10, log_every=1, progress=False,
     )  # fmt: skip

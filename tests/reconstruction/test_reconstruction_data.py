@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from facekit.meshes import MeshError
-from facekit.reconstruction import LaptopRecipe, LossWeights, Networks, Recipe, objective, open_material, updates
+from facekit.reconstruction import (
+    Codes,
+    LaptopRecipe,
+    LossWeights,
+    Networks,
+    Objective,
+    Recipe,
+    linear_reconstructor,
+    objective,
+    open_material,
+    updates,
+)
 from facekit.render import weak_perspective
 from facekit.training import ConfigError, Step, World
 
@@ -87,6 +98,22 @@ def test_targets_are_swapped_and_mirrored(networks, material, recipe):
     torch.testing.assert_close(target[3:], last)
 
 
+def test_true_codes_of_the_3dmm_pay_nothing_for_shapes_and_exchanged_shapes(networks, material, recipe):
+    prior, labelled = material.prior.model, batches(material)["labelled"]
+    model = linear_reconstructor(prior, recipe.image_size, "resnet_tiny", "random")
+    game = Objective(model, networks.recognizer, None, prior, replace(recipe.weights, neutral=1.0))
+    identity = torch.cat([labelled["shape_code"], torch.zeros(4, prior.num_texture)], dim=1)
+    codes = Codes(identity, labelled["expression_code"], torch.zeros(4, 6), torch.zeros(4, 27))
+    face, heard = model.decode(codes), []
+    model.shape_decoder.register_forward_hook(lambda module, inputs, output: heard.append(inputs[1]))
+    right = game._of_shapes(face, labelled)
+    assert torch.equal(heard[0], codes.expression[[1, 0, 3, 2]]), "partners exchange their expressions"
+    assert all(float(right[name]) < 1e-4 for name in ("shape", "pair", "neutral"))
+    turned = codes._replace(expression=codes.expression[[1, 0, 3, 2]])
+    wrong = game._of_shapes(model.decode(turned), labelled)
+    assert float(wrong["pair"]) > 0.05 < float(wrong["shape"]) and float(wrong["neutral"]) < 1e-4
+
+
 def test_terms_of_a_step(networks, material, recipe):
     game = objective(recipe, networks, material.prior.model)
     terms = game.generator(batches(material), step())
@@ -124,9 +151,15 @@ def test_hidden_pixels_do_not_count(networks, material, recipe):
 
 
 def test_settings(networks, material, recipe):
-    critic, generator = updates(replace(recipe, critic_every=3), material, networks, material.prior.model)
+    chosen = replace(recipe, critic_every=3, warm_up=2)
+    warm_up, critic, generator = updates(chosen, material, networks, material.prior.model)
     assert isinstance(critic.optimizer, torch.optim.RMSprop) and isinstance(generator.optimizer, torch.optim.Adam)
-    assert [critic.active(index) for index in range(4)] == [True, False, False, True]
+    assert [warm_up.active(index) for index in range(4)] == [True, True, False, False]
+    assert [generator.active(index) for index in range(4)] == [False, False, True, True]
+    assert [critic.active(index) for index in range(7)] == [False, False, False, True, False, False, True]
+    terms = warm_up.loss(material.labelled.batch(torch.arange(4)), step())
+    assert set(terms) == {"flat", "solid"} and all(torch.isfinite(term) for term in terms.values())
+    assert len(updates(recipe, material, networks, material.prior.model)) == 2
     paper = Recipe()
     paper.check()
     assert (paper.learning_rate, paper.critic_rate, paper.final_rate) == (1e-4, 5e-5, 1.0)

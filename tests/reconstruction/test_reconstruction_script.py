@@ -12,7 +12,8 @@ from facekit.training import load_checkpoint, read_metrics
 SCRIPT = "book/reconstruction/train.py"
 SETTINGS = {
     "preset": "laptop", "people": 10, "photos": 2, "sources": 8, "views": 1, "scanned": 40, "components": "10 6 5",
-    "image_size": 32, "widths": "8 4", "batch_size": 8, "texture_from": 2, "log_every": 1, "progress": "False",
+    "image_size": 32, "widths": "8 4", "batch_size": 8, "warm_up": 0, "texture_from": 2, "log_every": 1,
+    "progress": "False",
 }  # fmt: skip
 
 
