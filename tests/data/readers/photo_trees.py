@@ -187,7 +187,9 @@ def disfa_tree(root: Path, end: str = "\n", frames: int = 6, base: int = 0, pict
             write_text(root / "ActionUnit_Labels" / subject / f"{subject}_au{unit}.txt", rows, end)
         for frame in range(frames):
             if pictures:
-                write_picture(root / "Frames" / subject / f"{frame + base}.jpg", 64, 48, ((40 * frame + 15) % 256, 90, 90))
+                write_picture(
+                    root / "Frames" / subject / f"{frame + base}.jpg", 64, 48, ((40 * frame + 15) % 256, 90, 90)
+                )
         points = np.random.default_rng(2).uniform(10, 30, (66, 2))
         for frame in range(0, frames, 2):
             name = f"{subject}_{frame:04d}_lm.mat" if subject == "SN001" else f"l0{frame + 1:04d}_lm.mat"
