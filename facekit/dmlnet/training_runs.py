@@ -26,7 +26,7 @@ from facekit.training import TrainingLoop, distributed_run, read_metrics, seed_e
 SCALES = {
     "smoke": LaptopRecipe(
         subjects=10, face_size=16, steps=4, batch_size=20, frozen_steps=1, log_every=1,
-        labelling=Effort(sources=4, people=6, steps=3, encoder="resnet_tiny"),
+        labelling=Effort(sources=12, people=6, steps=60, encoder="resnet_tiny"),
     ),
     "notebook": LaptopRecipe(face_size=32, steps=200, decay_steps=20, frozen_steps=20, log_every=4),
     "small": LaptopRecipe(
