@@ -128,7 +128,7 @@ def _open_source(settings: ViewSettings) -> DataSource:
     else:
         source = choice.open(settings.dataset)
     if not isinstance(source, FaceWorld):
-        raise DataError(f"{source.name} gives pictures; the views are made from scans: use --data world")
+        raise DataError(f"{source.name}: views are rendered from the face world's scans alone; use --data world")
     table = source.table
     keep = ((table["yaw"] == 0) & (table["pitch"] == 0)).to_numpy(copy=True)
     if settings.dataset == "bosphorus":

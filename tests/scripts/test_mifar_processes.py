@@ -66,7 +66,7 @@ def test_two_launchers_meet_as_two_machines_do(tmp_path: Path) -> None:
     [
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
         (("--folds", 9), "folds is 9, but there are 4 people"),
-        (("--data", "bu3dfe=."), "facekit has no reader for bu3dfe"),
+        (("--data", "bu3dfe=/nowhere"), "there is nothing at /nowhere"),
         (("--batch_size", 512), "do not fill one batch"),
     ],
 )
