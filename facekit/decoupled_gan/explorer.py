@@ -1,18 +1,16 @@
 """A latent explorer for JupyterLab: sliders that move parts of a code, and the face that follows."""
 
-from typing import TYPE_CHECKING
+import io
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from facekit.decoupled_gan.evaluation import FaceSampler
 from facekit.decoupled_gan.portraits import portraits
 
-if TYPE_CHECKING:
-    from ipywidgets import VBox
 
-
-def explorer(model: FaceSampler, faces: Tensor, directions: int = 3, size: int = 200, seed: int = 0) -> "VBox":
+def explorer(model: FaceSampler, faces: Tensor, directions: int = 3, size: int = 200, seed: int = 0) -> object:
     """Sliders for each part of the code above a picture from the front and from the side.
 
     Args:
@@ -21,11 +19,11 @@ def explorer(model: FaceSampler, faces: Tensor, directions: int = 3, size: int =
         directions: sliders of each part; each moves along a random direction of that part, from -3 to 3.
         size: side of a picture in pixels.
         seed: of the code at rest and of the directions.
-    """
-    import io
 
+    Returns:
+        An ``ipywidgets.VBox``, to be shown by the notebook's last line.
+    """
     import ipywidgets
-    from PIL import Image
 
     random = torch.Generator().manual_seed(seed)
     rest, ways = model.sample_codes(1, random), model.sample_codes(directions, random)
