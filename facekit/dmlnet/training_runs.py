@@ -39,7 +39,7 @@ SCALES = {
 
 SIZES: Mapping[tuple[str, str], dict[str, int]] = {
     ("smoke", "kdef"): {"sessions": 1},
-    ("smoke", "bu3dfe"): {"views": 5},
+    ("smoke", "bu3dfe"): {"views": 3, "subjects": 6},
     ("smoke", "sfew"): {"subjects": 30},
     ("notebook", "kdef"): {"sessions": 1},
     ("notebook", "bu3dfe"): {"views": 5, "subjects": 20},
