@@ -56,11 +56,11 @@ class Encoder(nn.Module):
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The map (B, map_channels, H/16, W/16) and the vector (B, dim)."""
-        maps = self.early(images)
+        maps = self.early(images.contiguous())  # torch 2.15's CPU convolutions may crash on channels-last images
         return maps, self.late(maps)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.late(self.early(images))
+        return self.features(images)[1]
 
 
 @dataclass(frozen=True)

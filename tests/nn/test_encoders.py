@@ -69,3 +69,13 @@ def test_perceptron_has_a_layer_for_each_width():
     assert not any(isinstance(m, nn.BatchNorm1d) for m in perceptron([8, 16, 4], batch_norm=False))
     with pytest.raises(ValueError, match="input and an output"):
         perceptron([8])
+
+
+def test_images_may_lie_in_memory_channels_last():
+    """torch's convolutions are not asked to handle them: on a CPU their backward pass may write out of bounds."""
+    encoder, seen = Encoder("resnet_tiny"), []
+    encoder.early.register_forward_pre_hook(lambda module, args: seen.append(args[0].is_contiguous()))
+    images = torch.rand(3, 40, 40, 3).permute(0, 3, 1, 2)
+    encoder(images)
+    encoder.features(images)
+    assert seen == [True, True]
