@@ -1,4 +1,4 @@
-"""A 3D face from one photograph (Gao et al., 2020).
+"""A 3D face from one photograph (Gao et al., 2020)::
 
 material = open_material(recipe)                                  # 3DMM, labelled and unlabelled photographs
 networks = Networks(recipe, material.prior.model, material.labelled.people)

@@ -30,7 +30,9 @@ class Sizes:
     fit_steps: int = 150
 
 
-NOTEBOOK = LaptopRecipe(people=60, photos=6, sources=200, views=2, steps=500, texture_from=10_000, progress=False)
+NOTEBOOK = LaptopRecipe(
+    people=60, photos=6, sources=200, views=2, steps=700, warm_up=300, texture_from=10_000, progress=False
+)
 SCALES: dict[str, tuple[Recipe, Sizes]] = {
     "smoke": (
         replace(NOTEBOOK, scanned=60, people=4, photos=2, sources=4, image_size=32, steps=3, warm_up=1, batch_size=8),

@@ -85,6 +85,8 @@ class Recipe(TrainingConfig):
 
     def check(self) -> None:
         super().check()
+        if self.warm_up > self.steps:
+            raise ConfigError(f"warm_up is {self.warm_up} and steps {self.steps}: the warm-up is part of the steps")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
         if len(self.factors) != len(self.widths):

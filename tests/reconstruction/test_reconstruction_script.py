@@ -6,8 +6,9 @@ import torch
 
 from facekit.experiments import run_experiment
 from facekit.meshes import load_mesh
-from facekit.reconstruction import load_run
-from facekit.training import load_checkpoint, read_metrics
+from facekit.reconstruction import LaptopRecipe, load_run
+from facekit.reconstruction.methods import SCALES
+from facekit.training import ConfigError, load_checkpoint, read_metrics
 
 SCRIPT = "book/reconstruction/train.py"
 SETTINGS = {
@@ -66,3 +67,15 @@ def test_experiments_run_in_seconds(id):
     first = result["columns"][0]
     assert 0 < measured["full model" if id != "table1" else "identity: full model"][first]["mean"] < 60
     assert result["config"]["vertices"] > 500
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_trains_after_its_warm_up(scale):
+    recipe, _ = SCALES[scale]
+    recipe.check()
+    assert recipe.steps > recipe.warm_up
+
+
+def test_a_warm_up_is_not_longer_than_the_run():
+    with pytest.raises(ConfigError, match="warm_up is 1000 and steps 500"):
+        LaptopRecipe(steps=500).check()
