@@ -104,10 +104,10 @@ def transport_plans(
         )
     precise = [x.double() if differentiable else x.detach().double() for x in (cost, supply, demand)]
     costs, a, b = precise[0].expand(len(supply), size, size), *(_positive(x) for x in precise[1:])
-    small = regularisation < SMALL_REGULARISATION * float(cost.detach().amax())
+    in_logs = cost.is_cuda or regularisation < SMALL_REGULARISATION * float(cost.detach().amax())
     found = ot.solve_batch(
         costs, reg=regularisation, a=a, b=b, max_iter=iterations, tol=tolerance,
-        method="log_sinkhorn" if small else "sinkhorn", grad="autodiff" if differentiable else "detach",
+        method="log_sinkhorn" if in_logs else "sinkhorn", grad="autodiff" if differentiable else "detach",
     )  # fmt: skip
     return found.plan.to(supply.dtype)
 
