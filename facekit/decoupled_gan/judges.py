@@ -103,7 +103,7 @@ class TripletJudge(nn.Module):
 
 
 def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Mean of max(|a - p|^2 - |a - n|^2 + margin, 0) over the triplets of a batch that violate the margin.
+    """Mean of ``max(|a - p|^2 - |a - n|^2 + margin, 0)`` over the triplets of a batch that violate the margin.
 
     Args:
         embeddings: (B, D); labels: (B,): a and p have one label, n another.

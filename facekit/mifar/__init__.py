@@ -1,4 +1,4 @@
-"""Multi-view self-supervised learning for 3D and 4D expressions (Behzad and Zhao, 2021).
+"""Multi-view self-supervised learning for 3D and 4D expressions (Behzad and Zhao, 2021)::
 
     views = open_views(ViewSettings(dataset="bu3dfe", subjects=10))       # (N, 3, C, H, W): left, front, right
     model = MiFaR(ViewEncoder("resnet18", channels=7), widths=(1024, 1024))

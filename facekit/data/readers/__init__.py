@@ -1,4 +1,4 @@
-"""Readers of the public data sets, one module each; `facekit.data.parse_data` finds them by name.
+"""Readers of the public data sets, one module each; `facekit.data.parse_data` finds them by name::
 
     source = parse_data("bu3dfe=/data/BU_3DFE").open("bu3dfe", image_size=112)
     source.inventory                        # what was found, what was left out and why
