@@ -1,10 +1,12 @@
 """A 3D face from one photograph (Gao et al., 2020)::
 
-material = open_material(recipe)                                  # 3DMM, labelled and unlabelled photographs
-networks = Networks(recipe, material.prior.model, material.labelled.people)
-updates(recipe, material, networks, material.prior.model)         # critic and generator, for a training loop
-face = networks.model(images)                                     # codes, vertices, albedo, pose, light
-networks.model.render(face).image                                 # and back into the image
+    material = open_material(recipe)                                  # 3DMM, labelled and unlabelled photographs
+    networks = Networks(recipe, material.prior.model, material.labelled.people)
+    updates(recipe, material, networks, material.prior.model)         # critic and generator, for a training loop
+    face = networks.model(images)                                     # codes, vertices, albedo, pose, light
+    networks.model.render(face).image                                 # and back into the image
+
+The shape depends on the identity and expression codes alone, the albedo on the identity code alone.
 """
 
 from facekit.reconstruction.baselines import Fit, fit_photos, linear_reconstructor

@@ -1,9 +1,11 @@
 """Region and relation learning (RRL): self-supervised learning for action units (AUs), Song et al., 2023::
 
-pairs = open_pairs(recipe := LaptopRecipe())      # two views of each face, attention maps of its AUs
-model = pretrain(recipe, pairs)                   # Eq. (7): whole face, regions, relations by optimal transport
-faces = labelled_faces("world", "bp4d", recipe.image_size, subjects=41, frames=8)
-print(probe_scores(encode(model.online.encoder, faces.images), faces).mean)
+    pairs = open_pairs(recipe := LaptopRecipe())      # two views of each face, attention maps of its AUs
+    model = pretrain(recipe, pairs)                   # Eq. (7): whole face, regions, relations by optimal transport
+    faces = labelled_faces("world", "bp4d", recipe.image_size, subjects=41, frames=8)
+    print(probe_scores(encode(model.online.encoder, faces.images), faces).mean)
+
+The encoder is what is kept; projector, predictor and target network only serve its training.
 """
 
 from facekit.rrl.attention import REGIONS, Attention, attention_maps, face_frame, region_centres
