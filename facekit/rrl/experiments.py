@@ -2,7 +2,7 @@
 
 ``python -m facekit run rrl/table3 --data world --scale small`` pre-trains on EmotioNet's twin and probes the frozen
 encoder on BP4D's. The tables share their pre-trained encoders: each one's run stays in ``runs/rrl_experiments``, named
-by its settings, and is continued or reused; delete the folder after a change of the code.
+by its settings and by the package's code, and is continued or reused.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def untrained(recipe: Recipe) -> Encoder:
 
 
 def _kept(recipe: Recipe, kind: str, train: Callable[[Path], Encoder]) -> Encoder:
-    settings = config_to_dict(recipe) | {"kind": kind, "out_dir": ""}
+    settings = config_to_dict(recipe) | {"kind": kind, "out_dir": "", "code": _code()}
     name = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
     folder = RUNS / f"{kind}-{name}"
     file = folder / "encoder.pt"
@@ -116,6 +116,14 @@ def _kept(recipe: Recipe, kind: str, train: Callable[[Path], Encoder]) -> Encode
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(file, {"encoder": encoder})
     return encoder
+
+
+@lru_cache
+def _code() -> str:
+    """A text that changes with the package's code, so that no encoder outlives the code that trained it."""
+    package = Path(__file__).parents[1]
+    files = sorted(package.rglob("*.py"))
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
 
 
 def probed(run: Run, encoder: Encoder, name: str, regional: bool = False) -> Scores:
