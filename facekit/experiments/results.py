@@ -97,10 +97,15 @@ def result_table(result: Mapping[str, Any] | str | Path) -> pd.DataFrame:
         for column in result["columns"]:
             ours = row["measured"].get(column)
             cells[column, "paper"] = "–" if row["paper"].get(column) is None else f"{row['paper'][column]:g}"
-            cells[column, "ours"] = "–" if ours is None else f"{ours['mean']:.3g} ± {ours['std']:.1g}"
+            cells[column, "ours"] = "–" if ours is None else f"{ours['mean']:.3g} ± {_rounded(ours['std'])}"
         rows[row["method"]] = cells
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1)
+
+
+def _rounded(spread: float) -> str:
+    """One significant digit, but no exponent: 0.04, 0.7, 12."""
+    return f"{spread:.1g}" if spread < 9.5 else f"{spread:.0f}"
 
 
 def without_path(data: str) -> str:
