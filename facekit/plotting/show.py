@@ -8,6 +8,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from facekit.plotting.style import TEMPLATE
+
 _UNUSED_BUTTONS = (
     "sendChartToCloud",  # it would send the figure to another host
     "select2d",
@@ -55,8 +57,12 @@ def show(figure: go.Figure, alt: str = "") -> None:
 
 
 def figure_bundle(figure: go.Figure, alt: str = "") -> dict[str, Any]:
-    """Return the MIME bundle that ``show`` displays: the Plotly JSON form and the HTML form of ``figure``."""
+    """Return the MIME bundle that ``show`` displays: the Plotly JSON form and the HTML form of ``figure``.
+
+    Whoever made the figure, it is drawn in the look of the book.
+    """
     content = json.loads(figure.to_json())
+    content["layout"]["template"] = TEMPLATE.to_plotly_json()
     content["config"] = _CONFIG
     alt = alt or figure.layout.title.text or "interactive figure"
     height = int(figure.layout.height or 450)

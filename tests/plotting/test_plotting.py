@@ -221,3 +221,12 @@ def test_text_and_lines_are_legible_on_both_grounds(ground):
 
     assert contrast(GREY, ground) > 4
     assert all(contrast(colour, ground) > 2 for colour in PALETTE)
+
+
+def test_figures_from_elsewhere_get_the_look_of_the_book():
+    foreign = go.Figure(go.Scatter(x=[1, 2], y=[1, 2]), layout={"template": "plotly_white"})
+    ours = figure_bundle(curves({"a": ([1, 2], [1, 2])}), "")
+    shown = figure_bundle(foreign, "")
+    kind = "application/vnd.plotly.v1+json"
+    assert shown[kind]["layout"]["template"] == ours[kind]["layout"]["template"]
+    assert "mesh3d" not in shown["text/html"] and foreign.layout.template.data.mesh3d
