@@ -1,7 +1,8 @@
 """The command line: ``list`` and ``run`` for the experiments of the five papers, ``data`` for copies of data sets.
 
 python -m facekit list
-python -m facekit run dmlnet/table8 --data world --scale small
+python -m facekit run dmlnet/table2 --data world --scale small
+python -m facekit run 'dmlnet/table8_*' 'dmlnet/figure15_*' --scale notebook
 python -m facekit data check kdef=/data/KDEF
 python -m facekit data prepare kdef=/data/KDEF --out /data/kdef_112
 """
@@ -15,7 +16,15 @@ from pathlib import Path
 from facekit.data.commands import add_commands, run_data
 from facekit.data.manifest import ManifestError
 from facekit.data.sources import DataError
-from facekit.experiments import SCALES, ExperimentError, load_experiments, result_path, result_table, run_experiment
+from facekit.experiments import (
+    SCALES,
+    ExperimentError,
+    chosen_experiments,
+    load_experiments,
+    result_path,
+    result_table,
+    run_experiment,
+)
 from facekit.training import TrainingError
 
 
@@ -44,12 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="print the id, the title and the columns of every experiment")
-    run = commands.add_parser("run", help="measure one experiment and write its JSON result")
-    run.add_argument("id", help="such as dmlnet/table8")
+    run = commands.add_parser("run", help="measure experiments and write a JSON result of each")
+    run.add_argument(
+        "id", nargs="+", help="such as dmlnet/table2, or 'dmlnet/table*'; all of one command share trained models"
+    )
     run.add_argument("--data", default="world", help="world (default), world:ict=PATH, or <data set>=<path>")
     run.add_argument("--scale", default="small", choices=SCALES, help="how large; default small")
     run.add_argument("--seeds", type=int, default=3, help="number of runs, with seeds 0, 1, ...; default 3")
-    run.add_argument("--out", type=Path, help="JSON file; default among the paper's results")
+    run.add_argument("--out", type=Path, help="JSON file, for one id; default among the paper's results")
     add_commands(commands)
     return parser
 
@@ -60,10 +71,14 @@ def _list() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    out = arguments.out or result_path(arguments.id, arguments.data, arguments.scale)
-    result = run_experiment(arguments.id, arguments.data, arguments.scale, range(arguments.seeds), out)
-    print(result_table(result).to_string())
-    print(f"written to {out}")
+    ids = chosen_experiments(arguments.id)
+    if arguments.out and len(ids) > 1:
+        raise ExperimentError(f"--out names one file, but {len(ids)} experiments are asked for: {', '.join(ids)}")
+    for id in ids:
+        out = arguments.out or result_path(id, arguments.data, arguments.scale)
+        result = run_experiment(id, arguments.data, arguments.scale, range(arguments.seeds), out, arguments.id)
+        print(result_table(result).to_string())
+        print(f"written to {out}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ A paper's ``experiments.py`` registers its functions::
     def table8(run: Run) -> Measured:
         return {"ResNet50": {"accuracy": train_and_test(run.data, run.scale, run.seed)}}
 
-``python -m facekit list`` and ``python -m facekit run dmlnet/table8`` find it by its id.
+``python -m facekit list`` and ``python -m facekit run dmlnet/table8`` find it by its id; ``python -m facekit run
+'dmlnet/*'`` runs all of a paper's in one process, where they share the models that they train.
 """
 
 from facekit.experiments.registry import (
@@ -17,6 +18,7 @@ from facekit.experiments.registry import (
     ExperimentError,
     Measured,
     Run,
+    chosen_experiments,
     experiment,
     load_experiments,
     run_experiment,
@@ -32,6 +34,7 @@ __all__ = [
     "Measured",
     "Run",
     "agreement",
+    "chosen_experiments",
     "experiment",
     "load_experiments",
     "load_results",

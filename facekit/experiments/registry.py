@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import importlib.util
 import math
@@ -97,8 +98,29 @@ def load_experiments() -> dict[str, Experiment]:
     return {id: _REGISTRY[id] for id in ids}
 
 
+def chosen_experiments(patterns: Iterable[str]) -> list[str]:
+    """Return the ids that any of the patterns names, each once: ``dmlnet/table8_kdef``, ``dmlnet/table*``, ``rrl/*``.
+
+    Raises:
+        ExperimentError: if a pattern names no experiment.
+    """
+    known = load_experiments()
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        found = fnmatch.filter(known, pattern)
+        if not found:
+            raise ExperimentError(f"no experiment {pattern!r}; known are: {', '.join(known) or 'none'}")
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
 def run_experiment(
-    id: str, data: str = "world", scale: str = "small", seeds: Iterable[int] = (0, 1, 2), out: Path | None = None
+    id: str,
+    data: str = "world",
+    scale: str = "small",
+    seeds: Iterable[int] = (0, 1, 2),
+    out: Path | None = None,
+    asked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run an experiment once per seed and return its result; with ``out``, write it there after every seed.
 
@@ -107,6 +129,7 @@ def run_experiment(
         data, scale: see ``Run``.
         seeds: one run each.
         out: JSON file, replaced as a whole, so that it is never half written.
+        asked: ids or patterns of the command that runs this experiment and perhaps others, for the record.
 
     Raises:
         ExperimentError: if the id or the scale is not known, or the function measures a column it did not announce.
@@ -125,7 +148,7 @@ def run_experiment(
         measured = known[id].function(run)
         _check_columns(id, measured, known[id].columns)
         done.append(measured)
-        result = _record(known[id], run, done, seeds[: len(done)], time.monotonic() - started)
+        result = _record(known[id], run, done, seeds[: len(done)], time.monotonic() - started, asked or (id,))
         if out is not None:
             write_json(out, result)
     return result
@@ -146,7 +169,7 @@ def _natural(id: str) -> list[Any]:
 
 
 def _record(
-    chosen: Experiment, run: Run, runs: Sequence[Measured], seeds: Sequence[int], seconds: float
+    chosen: Experiment, run: Run, runs: Sequence[Measured], seeds: Sequence[int], seconds: float, asked: Sequence[str]
 ) -> dict[str, Any]:
     about = {"id": chosen.id, "paper": chosen.paper, "title": chosen.title, "data": run.data, "scale": run.scale}
-    return build_result(about, chosen.columns, chosen.published, runs, seeds, run.config, seconds)
+    return build_result(about, chosen.columns, chosen.published, runs, seeds, run.config, seconds, asked)

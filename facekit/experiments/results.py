@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ def build_result(
     seeds: Sequence[int],
     config: Mapping[str, Any],
     seconds: float,
+    asked: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the record of an experiment.
 
@@ -34,7 +36,8 @@ def build_result(
         runs: measured numbers by method and column, one mapping per seed.
         seeds: as many as runs.
         config: settings noted by the experiment.
-        seconds: duration of all runs.
+        seconds: duration of all runs; models that an earlier experiment of the same command trained are not in it.
+        asked: ids or patterns of the command; without any, the experiment's own id.
     """
     methods = dict.fromkeys([*published, *(method for measured in runs for method in measured)])
     rows = []
@@ -42,7 +45,8 @@ def build_result(
         measured = {column: _summary([run.get(method, {}).get(column) for run in runs]) for column in columns}
         rows.append({"method": method, "paper": dict(published.get(method, {})), "measured": measured})
     data = re.sub(r"=.*", "=PATH", about["data"])
-    command = f"python -m facekit run {about['id']} --data {data} --scale {about['scale']} --seeds {len(seeds)}"
+    ids = shlex.join(asked or [about["id"]])
+    command = f"python -m facekit run {ids} --data {data} --scale {about['scale']} --seeds {len(seeds)}"
     return {
         **about,
         "data": without_path(about["data"]),

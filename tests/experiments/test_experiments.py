@@ -8,6 +8,7 @@ from facekit.__main__ import main
 from facekit.experiments import (
     ExperimentError,
     Run,
+    chosen_experiments,
     experiment,
     load_experiments,
     registry,
@@ -131,6 +132,20 @@ def test_command_line(toy, tmp_path, capsys):
     assert f"written to {out}" in capsys.readouterr().out
     assert main(["run", "toy", "--out", str(out)]) == 2
     assert "no experiment 'toy'" in capsys.readouterr().err
+
+
+def test_one_command_runs_several_experiments(toy, tmp_path, monkeypatch, capsys):
+    for name in ("toy/table10", "toy/figure3"):
+        experiment(name, paper="", title="", columns=("accuracy", "speed"))(toy)
+    assert chosen_experiments(["toy/table10", "toy/t*"]) == ["toy/table10", "toy/table2"]
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "toy/t*", "--scale", "smoke", "--seeds", "1"]) == 0
+    for name in ("table2", "table10"):
+        result = json.loads((tmp_path / "toy" / "results" / f"{name}.world_procedural.smoke.json").read_text())
+        assert result["command"] == "python -m facekit run 'toy/t*' --data world --scale smoke --seeds 1"
+    assert len(list((tmp_path / "toy" / "results").iterdir())) == 2
+    assert main(["run", "toy/*", "--out", "all.json"]) == 2
+    assert "--out names one file, but 3 experiments are asked for" in capsys.readouterr().err
 
 
 def test_list_runs_as_a_module():
