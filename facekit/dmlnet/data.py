@@ -64,6 +64,7 @@ class Protocol:
         test: the split that is tested on.
         sizes: further options of the twin.
         lowest_level: rows with a weaker expression are left out.
+        light: the flash whose pictures are taken, where a manifest names the flash; all if None.
     """
 
     expressions: tuple[str, ...]
@@ -71,6 +72,7 @@ class Protocol:
     test: str = "test"
     sizes: Mapping[str, int] = field(default_factory=dict)
     lowest_level: int = 0
+    light: int | None = None
 
 
 BASIC = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -79,11 +81,11 @@ PROTOCOLS = {
     "bu3dfe": Protocol(BASIC, (-90.0, -60.0, -45.0, -30.0, 0.0, 30.0, 45.0, 60.0, 90.0), lowest_level=1),
     "multipie": Protocol(
         ("neutral", "smile", "surprise", "squint", "disgust", "scream"), (-30.0, -15.0, 0.0, 15.0, 30.0),
-        sizes={"lights": 1},
+        sizes={"lights": 1}, light=0,
     ),
     "sfew": Protocol((*BASIC, "neutral"), (-60.0, -40.0, -15.0, 0.0, 15.0, 40.0, 60.0), test="val"),
 }  # fmt: skip
-"""Data set -> its protocol. Multi-PIE is used in part: 8,760 pictures, so one light."""
+"""Data set -> its protocol. Multi-PIE is used in part: 8,760 pictures, so one light, that of the room."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def open_sources(
     kept = source.table["expression"].isin(protocol.expressions).to_numpy()
     if protocol.lowest_level:
         kept = kept & (source.table["intensity"] >= protocol.lowest_level).to_numpy()
+    if protocol.light is not None and "lighting" in source.table:
+        kept = kept & (source.table["lighting"] == protocol.light).to_numpy()
     source = source.select(kept)
     return source.split("train"), source.split(protocol.test)
 

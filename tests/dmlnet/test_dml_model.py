@@ -1,6 +1,7 @@
 """The network: shapes, fusion, grouped channels, initial weights; the faces it is shown; labels that are filled in."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -25,6 +26,7 @@ from facekit.dmlnet import (
     togetherness,
 )
 from facekit.nn import Encoder
+from tests.data.readers.photo_trees import multipie_tree
 
 
 def small(**settings) -> DMLNet:
@@ -150,6 +152,15 @@ def test_the_weak_levels_and_neutral_are_in_bu3dfe_as_section_4_says():
     assert set(table["intensity"]) == {1, 2, 3, 4}
     assert train.table["subject"].nunique() + test.table["subject"].nunique() == 100
     assert set(train.table["subject"]).isdisjoint(test.table["subject"])
+
+
+def test_multipie_takes_the_pictures_in_the_room_s_own_light(tmp_path):
+    """The fixture holds every view twice, in the room's light (0) and with the frontal flash (7)."""
+    parts = open_sources(f"multipie={multipie_tree(tmp_path)}", "multipie", 16)
+    table = pd.concat([part.table for part in parts])
+    assert set(table["lighting"]) == {0}
+    assert len(table) == 2 * 4 * 2, "people, recordings, cameras"
+    assert set(open_sources("world", "multipie", 16, subjects=4)[0].table["lighting"]) == {0}
 
 
 def test_looking_twice_averages_a_face_and_its_mirror_image(kdef):
