@@ -127,18 +127,22 @@ class BP4DSource(PhotoSource):
         FormatError
             if there is no mesh beside the picture, or a file is damaged.
         """
+        mesh, picture, *marks = self.files(row)
+        if not mesh.is_file():
+            raise FormatError(f"{mesh}: there is no such file")
+
+        def read() -> Scan:
+            return _read_scan(mesh, picture, marks[0] if marks else None)
+
+        return read() if self.scans is None else self.scans.get(f"{self.name} {mesh}", [mesh, picture, *marks], read)
+
+    def files(self, row: int) -> list[Path]:
+        """The mesh of a row, its picture and, if there are any, its landmarks; the mesh may not be there."""
         entry = self.table.iloc[row]
         picture = self.root / str(entry["path"])
         index = FileIndex([file for file in picture.parent.iterdir() if file.stem == picture.stem])
-        mesh = index.beside(picture, ".obj")
-        if mesh is None:
-            raise FormatError(f"{picture.with_suffix('.obj')}: there is no such file")
-        subject, task = str(entry["subject"]), int(entry["task"])
-        marks = self._marks.get((subject, task, int(picture.stem)))
-        parts = [mesh, picture, *([] if marks is None else [marks])]
-        if self.scans is None:
-            return _read_scan(mesh, picture, marks)
-        return self.scans.get(f"{self.name} {mesh}", parts, lambda: _read_scan(mesh, picture, marks))
+        marks = self._marks.get((str(entry["subject"]), int(entry["task"]), int(picture.stem)))
+        return [index.beside(picture, ".obj") or picture.with_suffix(".obj"), picture, *([marks] if marks else [])]
 
     def _own_points(self, row: Any) -> Tensor | None:
         file = self._points.get((str(row.subject), int(row.task)))

@@ -77,6 +77,10 @@ class ScanSource(DataSource):
         """
         return self.read(self.root / str(self.table["path"].iloc[row]))
 
+    def files(self, row: int) -> list[Path]:
+        """The files that the scan of a row is made of, by its position in the table; some may not be there."""
+        return self._parts(self.root / str(self.table["path"].iloc[row]))
+
     def read(self, path: Path) -> Scan:
         """The scan of a file, from the cache where it is kept."""
         if self.cache is None:

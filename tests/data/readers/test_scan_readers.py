@@ -53,6 +53,16 @@ def test_raw_scans(copies, name):
         assert scan.landmarks.shape == (68, 3)
 
 
+@pytest.mark.parametrize(("name", "endings"), [
+    ("bu3dfe", [".wrl", ".bnd", ".bmp"]), ("bu4dfe", [".wrl", ".bnd", ".jpg", ".bnd"]),
+    ("bosphorus", [".bnt", ".lm3", ".png"]), ("bp4d", [".obj", ".jpg", ".tbnd"]),
+])  # fmt: skip
+def test_the_files_of_a_scan_are_known(copies, name, endings):
+    options = {"landmarks": copies / "BU4DFE_BND_V1.1"} if name == "bu4dfe" else {}
+    files = opened(copies, name, **options).files(0)
+    assert [file.suffix.lower() for file in files] == endings and files[0].is_file() and files[-1].is_file()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_sources_go_to_the_workers_of_a_loader(copies, name):
     source = opened(copies, name)
