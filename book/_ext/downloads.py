@@ -1,7 +1,7 @@
 """Sphinx extension: the notebooks that the pages offer for download hold each figure once.
 
-A committed notebook holds a Plotly figure in two forms, one for JupyterLab and one for the page. The page has its own by
-now, so the copy to download keeps the first alone and is half as large.
+A committed notebook holds a Plotly figure in two forms, one for JupyterLab and one for the page. The page has its own
+by now, so the copy to download keeps the first alone and is smaller by a third.
 """
 
 from __future__ import annotations
