@@ -16,6 +16,8 @@ MOST_LINES_WITH_SOLUTIONS = 210
 FOLDED = {"hide-cell", "hide-input", "hide-output"}
 PLOTLY = "application/vnd.plotly.v1+json"
 PAPERS = {"decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl"}
+NOT_CAPTIONED = {"decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl"}
+"""Folders whose figures do not all have a caption and an alternative text yet."""
 
 
 def source(cell: Cell) -> str:
@@ -142,9 +144,35 @@ def figure_problems(notebook: Notebook) -> list[str]:
             problems.append(f"code cell {number}: an output that loads from another host or embeds a library")
         if any("widget" in kind for kind in data):
             problems.append(f"code cell {number}: a widget, which the page cannot show; use Plotly sliders")
-        pictured = PLOTLY in data or any(kind.startswith("image/") for kind in data)
-        if pictured and "nbval-ignore-output" not in tags(cell):
+        if is_pictured(output) and "nbval-ignore-output" not in tags(cell):
             problems.append(f"code cell {number}: shows a figure and lacks the tag nbval-ignore-output")
+    return problems
+
+
+def is_pictured(output: dict[str, Any]) -> bool:
+    data = output.get("data", {})
+    return PLOTLY in data or any(kind.startswith("image/") for kind in data)
+
+
+def caption_problems(notebook: Notebook) -> list[str]:
+    """A cell shows one figure at most, which says below it what it shows, and in words what a blind reader needs."""
+    problems = []
+    for number, cell in enumerate(code_cells(notebook), 1):
+        figures = [output for output in cell["outputs"] if is_pictured(output)]
+        settings = cell["metadata"].get("mystnb", {})
+        spoken = [PLOTLY in output["data"] for output in figures]
+        if len(figures) > 1:
+            problems.append(f"code cell {number}: {len(figures)} figures, one caption; give each a cell of its own")
+        if figures and len(settings.get("figure", {}).get("caption", "")) < 20:
+            problems.append(f"code cell {number}: a figure without a caption in mystnb.figure.caption")
+        if not all(spoken) and len(settings.get("image", {}).get("alt", "")) < 20:
+            problems.append(f"code cell {number}: a picture without an alternative text in mystnb.image.alt")
+        for output in figures:
+            page = "".join(output["data"].get("text/html", ""))
+            if PLOTLY in output["data"] and not re.search(r'aria-label="[^"]{20,}"', page):
+                problems.append(
+                    f"code cell {number}: a Plotly figure without an alternative text; use show(..., alt=...)"
+                )
     return problems
 
 

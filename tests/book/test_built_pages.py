@@ -1,11 +1,16 @@
 """The built pages in a real browser, opened from their folder with the network cut."""
 
 import json
+import re
 import time
+import urllib.parse
+from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from chromium import NAMES, Chromium, find_chromium
+from notebook_checks import NOT_CAPTIONED
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
@@ -68,6 +73,10 @@ SLIDERS = """(async () => {
 })()"""
 
 
+PICTURES = """[...document.querySelectorAll('.bd-article img')].map((image) =>
+  [image.getAttribute('src').split('/').pop(), (image.getAttribute('alt') || '').trim(), image.naturalWidth])"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     executable = find_chromium()
@@ -98,6 +107,9 @@ def test_page_on_a_laptop(page, path):
     for kind in ("mesh3d", '"scene2"'):
         if kind in text:
             assert_turns(page, kind)
+    if path.parent.name not in NOT_CAPTIONED:
+        nameless = [name for name, alt, _ in page.run(PICTURES) if len(alt) < 20 or name in alt]
+        assert not nameless, "pictures without an alternative text"
     assert not page.errors
     outside = [address for address in page.requests if not address.startswith(("file:", "data:", "blob:"))]
     assert not outside, "the page asks other hosts"
@@ -113,6 +125,56 @@ def test_page_on_a_phone(page, path):
         page.run(FIGURES)
         assert page.run("document.documentElement.scrollWidth") <= PHONE[0] + 1
     assert not page.errors
+
+
+class Links(HTMLParser):
+    """Every link of a page, and every place in it that a link may lead to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.leads_to, self.places = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if "id" in found:
+            self.places.add(found["id"])
+        if tag == "a" and found.get("href"):
+            self.leads_to.append(found["href"])
+
+
+@cache
+def links(path):
+    return Links(path.read_text(encoding="utf-8"))
+
+
+def dead_links(path):
+    """The links of the page at ``path`` to files or places that are not there, or to hosts that cannot be."""
+    dead = []
+    for link in links(path).leads_to:
+        found = urllib.parse.urlsplit(link)
+        if found.scheme in ("http", "https"):
+            dead += [] if re.fullmatch(r"([\w-]+\.)+[a-z]{2,}", found.netloc) and " " not in link else [link]
+        elif not found.scheme:
+            target = (path.parent / urllib.parse.unquote(found.path)).resolve() if found.path else path
+            if not target.exists():
+                dead.append(link)
+            elif found.fragment and target.suffix == ".html":
+                dead += [] if urllib.parse.unquote(found.fragment) in links(target).places else [link]
+    return dead
+
+
+@each_page
+def test_links_lead_somewhere(path):
+    assert not dead_links(path)
+
+
+def test_dead_links_are_found(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<p id="here"><a href="#here"></a><a href="#there"></a><a href="no.html"></a><a href="https://x/"></a>'
+    )
+    assert dead_links(page) == ["#there", "no.html", "https://x/"]
 
 
 def assert_turns(page, kind):

@@ -50,6 +50,12 @@ def test_figures_need_no_other_host(path):
 
 
 @each_notebook
+def test_figures_have_captions(path):
+    if path.parent.name not in checks.NOT_CAPTIONED:
+        assert not checks.caption_problems(read(path))
+
+
+@each_notebook
 def test_imports_come_from_rooms(path):
     assert not checks.import_problems(read(path))
 
@@ -91,8 +97,8 @@ def markdown(*lines):
     return {"cell_type": "markdown", "metadata": {}, "source": "\n".join(lines)}
 
 
-def code(count, text, *outputs, tags=()):
-    metadata = {"tags": list(tags)} if tags else {}
+def code(count, text, *outputs, tags=(), **metadata):
+    metadata |= {"tags": list(tags)} if tags else {}
     return {
         "cell_type": "code",
         "metadata": metadata,
@@ -107,14 +113,16 @@ def shown(**forms):
 
 
 PRINTED = {"output_type": "stream", "name": "stdout", "text": ["1\n"]}
-FIGURE = {checks.PLOTLY: {}, "text/html": '<div class="plotly-graph-div"></div>'}
+FIGURE = {checks.PLOTLY: {}, "text/html": '<div class="plotly-graph-div" aria-label="A face to turn around"></div>'}
+IGNORED = ["nbval-ignore-output"]
+CAPTIONED = {"tags": IGNORED, "mystnb": {"figure": {"caption": "A face to turn around."}}}
 
 GOOD = {
     "metadata": {"kernelspec": {"name": "python3"}},
     "cells": [
         markdown("# A title {cite}`known2020`", "## What you will be able to do"),
         code(1, "print(1)", PRINTED),
-        code(2, "show(a)", shown(**FIGURE), tags=["nbval-ignore-output"]),
+        code(2, "show(a)", shown(**FIGURE), **CAPTIONED),
         markdown("## What the paper leaves open", "## Exercises"),
         *[
             cell
@@ -138,6 +146,7 @@ def all_problems(notebook):
         *checks.section_problems(notebook, in_paper=True),
         *checks.exercise_problems(notebook),
         *checks.figure_problems(notebook),
+        *checks.caption_problems(notebook),
         *checks.import_problems(notebook),
         *checks.privacy_problems(text, ROOT),
         *checks.citation_problems(text, "@book{known2020,\n"),
@@ -164,6 +173,10 @@ WIDGET = {"application/vnd.jupyter.widget-view+json": {}}
         (1, {"source": f"print('{Path.home()}/x')"}, "of a machine"),
         (2, {"metadata": {}}, "lacks the tag"),
         (2, {"outputs": [shown(**{checks.PLOTLY: {}})]}, "without its HTML form"),
+        (2, {"metadata": {"tags": IGNORED}}, "without a caption"),
+        (2, {"outputs": [shown(**FIGURE)] * 2}, "2 figures, one caption"),
+        (2, {"outputs": [shown(**{checks.PLOTLY: {}, "text/html": 'aria-label=""'})]}, "use show(..., alt=...)"),
+        (2, {"outputs": [shown(**{"image/png": "iVBOR"})]}, "without an alternative text in mystnb.image.alt"),
         (2, {"outputs": [shown(**{"text/html": '<script src="https://cdn"'})]}, "another host"),
         (2, {"outputs": [shown(**WIDGET)]}, "a widget"),
         (0, {"source": "# A title\n# Another\n## able to do"}, "exactly one title"),
