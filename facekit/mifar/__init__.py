@@ -10,8 +10,9 @@ dynamic images, ``correlation`` computes the loss without its D x D matrices whe
 """
 
 from facekit.mifar.augment import DRAWS, FRONT, LEFT, RIGHT, Distortion, distorted
+from facekit.mifar.copies import default_folder, scan_views
 from facekit.mifar.correlation import FORMS, cheaper_form, cross_products, standardize
-from facekit.mifar.data import EXTENT, SENSORS, ViewSet, ViewSettings, open_views, range_scanned, with_labels
+from facekit.mifar.data import SENSORS, ViewSet, ViewSettings, open_views, range_scanned, with_labels
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss, mifar_terms
 from facekit.mifar.model import Classifier, MiFaR, ViewEncoder, view_features
 from facekit.mifar.pooling import approximate_weights, as_image, rank_pool, ranked_share, svm_objective, svm_weights
@@ -48,7 +49,7 @@ from facekit.mifar.scans import (
     scanned,
     without_spikes,
 )
-from facekit.mifar.views import ANGLES, CHANNELS, view_images
+from facekit.mifar.views import ANGLES, CHANNELS, EXTENT, view_images
 
 __all__ = [
     "ANGLES",
@@ -86,6 +87,7 @@ __all__ = [
     "contrastive_loss",
     "cross_products",
     "cross_view_neighbours",
+    "default_folder",
     "distorted",
     "fit_classifier",
     "fold_of",
@@ -105,6 +107,7 @@ __all__ = [
     "range_scanned",
     "rank_pool",
     "ranked_share",
+    "scan_views",
     "scanned",
     "self_supervised_loss",
     "standardize",

@@ -1,9 +1,9 @@
-"""Multi-view images of the data sets of the paper's tables, in memory.
+"""Multi-view images of the data sets of the paper's tables, in memory: licensed copies, or their twins.
 
-BU-3DFE comes as meshes, Bosphorus as range images, BU-4DFE as sequences of meshes and BP4D as sequences of clouds of
-points, so that every path of ``facekit.mifar.scans`` is on the way to a table. Recordings become one dynamic image per
-view. The expression is the label, and nobody's pictures are made without their name, so that folds can be cut by
-person.
+The twin of BU-3DFE comes as meshes, Bosphorus' as range images, BU-4DFE's as sequences of meshes and BP4D's as
+sequences of clouds of points, so that every path of ``facekit.mifar.scans`` is on the way to a table. Recordings become
+one dynamic image per view. The expression is the label, and nobody's pictures are made without their name, so that
+folds can be cut by person.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,19 +15,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.data import PROTOCOLS, DataError, DataSource, FaceWorld, expression_ids, parse_data
+from facekit.data import PROTOCOLS, DataChoice, DataError, FaceWorld, expression_ids, parse_data
 from facekit.meshes import linear_to_srgb, vertex_normals
+from facekit.mifar.copies import copied_views, frontal_rows, recordings
 from facekit.mifar.pooling import as_image, rank_pool
 from facekit.mifar.scans import PointCloud, ScannerNoise, Surface, from_range_images, scanned
-from facekit.mifar.views import view_images
+from facekit.mifar.views import EXTENT, view_images
 from facekit.render import interpolate, rasterize, shade, weak_perspective
 
 SIX = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 SENSORS = {"bu3dfe": "mesh", "bosphorus": "range", "bu4dfe": "mesh", "bp4d": "points"}
-"""What the scanner of each data set gives."""
+"""What the scanner of each twin gives."""
 RECORDED = ("bu4dfe", "bp4d")
-EXTENT = 190.0
-"""Width of the images in millimetres."""
 _SPACING, _GRID = 2.0, 96
 
 
@@ -36,14 +35,15 @@ class ViewSettings:
     """What the images of a data set depend on.
 
     Attributes:
-        data: ``world`` or another text that ``facekit.data.parse_data`` reads.
+        data: ``world``, ``world:ict=PATH``, or copies such as ``bu3dfe=PATH,bosphorus=PATH``.
         dataset: one of ``SENSORS``.
         subjects: people; the published number if 0.
         image_size: side of the images in pixels.
         channels: names of ``facekit.mifar.CHANNELS``.
-        noise: of the scanner.
+        noise: of the twins' scanner; copies bring their own.
         frames: of each recording that are pooled.
         pooling: ``svm`` or ``approximate``.
+        cache: folder in which the images of copies are kept; ``facekit.mifar.default_folder()`` if empty.
     """
 
     data: str = "world"
@@ -54,6 +54,7 @@ class ViewSettings:
     noise: ScannerNoise = field(default_factory=ScannerNoise)
     frames: int = 12
     pooling: str = "approximate"
+    cache: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,11 @@ class ViewSet:
 
 
 def open_views(settings: ViewSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> ViewSet:
-    """Render the views of a data set; the same settings are rendered once in a process.
+    """Render the views of a data set; the same settings are rendered once in a process, a copy's scans once at all.
 
     Raises:
         DataError: the data cannot be opened, or comes without 3D scans.
-        ScanError: a view shows no surface, or a recording has one frame.
+        ScanError: a view of a twin shows no surface, or a recording has one frame.
     """
     if settings.dataset not in SENSORS:
         raise DataError(f"{settings.dataset!r} is none of the paper's data sets, which are {', '.join(SENSORS)}")
@@ -100,9 +101,19 @@ def open_views(settings: ViewSettings, progress: Callable[[int, int], None] = la
 
 @lru_cache(maxsize=4)
 def _rendered(settings: ViewSettings, progress: Callable[[int, int], None]) -> ViewSet:
-    source = _open_source(settings)
-    recorded = settings.dataset in RECORDED
-    groups = _recordings(source.table) if recorded else np.arange(len(source))[:, None]
+    choice, recorded = parse_data(settings.data), settings.dataset in RECORDED
+    images, table = (_twin_views if choice.is_world else copied_views)(choice, settings, recorded, progress)
+    classes = tuple(name for name in PROTOCOLS[settings.dataset].expressions if name != "neutral")
+    labels = torch.from_numpy(expression_ids(table["expression"], classes))
+    return ViewSet(images, labels, classes, table)
+
+
+def _twin_views(
+    choice: DataChoice, settings: ViewSettings, recorded: bool, progress: Callable[[int, int], None]
+) -> tuple[Tensor, pd.DataFrame]:
+    """Images (N, views, C, H, W) uint8 of a twin's scans or recordings, and their rows of the manifest."""
+    source = _open_twin(choice, settings, recorded)
+    groups = np.stack(recordings(source.table)) if recorded else np.arange(len(source))[:, None]
     block = max(1, 48 // groups.shape[1])
     images = []
     for start in range(0, len(groups), block):
@@ -111,36 +122,15 @@ def _rendered(settings: ViewSettings, progress: Callable[[int, int], None]) -> V
         pooled = as_image(rank_pool(views, settings.pooling)) if recorded else views[:, 0]
         images.append((pooled * 255).round().byte())
         progress(min(start + block, len(groups)), len(groups))
-    table = source.table.take(groups[:, 0]).reset_index(drop=True)
-    classes = tuple(name for name in PROTOCOLS[settings.dataset].expressions if name != "neutral")
-    labels = torch.from_numpy(expression_ids(table["expression"], classes))
-    return ViewSet(torch.cat(images), labels, classes, table)
+    return torch.cat(images), source.table.take(groups[:, 0]).reset_index(drop=True)
 
 
-def _open_source(settings: ViewSettings) -> DataSource:
-    """The frontal, unoccluded rows of the data set, with meshes; recordings with ``frames`` frames each."""
+def _open_twin(choice: DataChoice, settings: ViewSettings, recorded: bool) -> FaceWorld:
+    """The frontal, unoccluded rows of the twin, with meshes; recordings with ``frames`` frames each."""
     outputs = ("vertices", "vertex_albedo", "light", "pose")
-    choice = parse_data(settings.data)
-    sizes = {"frames": settings.frames} if settings.dataset in RECORDED else {}
-    if choice.is_world:
-        options = {"subjects": settings.subjects or None, "outputs": outputs, **sizes}
-        source = choice.open(settings.dataset, **options)
-    else:
-        source = choice.open(settings.dataset)
-    if not isinstance(source, FaceWorld):
-        raise DataError(f"{source.name}: views are rendered from the face world's scans alone; use --data world")
-    table = source.table
-    keep = ((table["yaw"] == 0) & (table["pitch"] == 0)).to_numpy(copy=True)
-    if settings.dataset == "bosphorus":
-        keep &= (table["occluder"].astype(str) == "").to_numpy()
-    return source.select(keep)
-
-
-def _recordings(table: pd.DataFrame) -> np.ndarray:
-    """Rows (S, T) of the S recordings, frames in order."""
-    names, recording = np.unique(table["sequence"].astype(str).to_numpy(), return_inverse=True)
-    order = np.lexsort((table["frame"].to_numpy(), recording))
-    return order.reshape(len(names), -1)
+    sizes = {"frames": settings.frames} if recorded else {}
+    source = choice.open(settings.dataset, subjects=settings.subjects or None, outputs=outputs, **sizes)
+    return source.select(frontal_rows(source.table))
 
 
 def _view_block(source: FaceWorld, rows: np.ndarray, settings: ViewSettings) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from facekit.experiments import Measured, Run, experiment
 from facekit.metrics import accuracy
+from facekit.mifar.copies import check_named
 from facekit.mifar.data import ViewSet, open_views, with_labels
 from facekit.mifar.model import Classifier, ViewEncoder
 from facekit.mifar.pretraining import fold_of, pretrain
@@ -131,7 +132,8 @@ def as_columns(columns: Sequence[str], totals: Sequence[dict[str, Tensor]]) -> d
     published=TABLE_1,
 )
 def table1(run: Run) -> Measured:
-    """Static scans: meshes of BU-3DFE's twin and range images of Bosphorus'."""
+    """Static scans: meshes of BU-3DFE and range images of Bosphorus."""
+    check_named(run.data, "bu3dfe", "bosphorus")
     plan = plan_of(run, "bosphorus")
     bosphorus = cross_validated(plan, posed_six(open_views(plan.recipe.views())), [None])
     plan = plan_of(run, "bu3dfe")
@@ -182,6 +184,7 @@ def table3a(run: Run) -> Measured:
 )
 def table3b(run: Run) -> Measured:
     """Posed recordings to spontaneous ones, two classes."""
+    check_named(run.data, "bu4dfe", "bp4d")
     plan = plan_of(run, "bu4dfe")
     posed = open_views(plan.recipe.views())
     spontaneous = open_views(replace(plan.recipe, dataset="bp4d").views())

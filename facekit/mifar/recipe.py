@@ -32,11 +32,13 @@ class Recipe(TrainingConfig):
     preset: str = "paper"
     """paper, or laptop: small images and a narrow network, minutes on two cores."""
     data: str = "world"
-    """world, or world:ict=PATH (ICT-FaceKit's geometry)."""
+    """world, world:ict=PATH (ICT-FaceKit's geometry), or licensed copies: bu3dfe=PATH, or several with commas."""
+    cache: str = ""
+    """Folder in which the views of licensed copies are kept; ~/.cache/facekit/mifar if empty."""
     dataset: str = "bu3dfe"
     """bu3dfe, bosphorus, bu4dfe or bp4d."""
     subjects: int = 0
-    """People of the twin; the published number if 0."""
+    """People of the twin or the copy; all if 0."""
     frames: int = 100
     """Frames of each recording that are pooled to one image per view."""
     pooling: str = "svm"
@@ -88,7 +90,7 @@ class Recipe(TrainingConfig):
         """What the images depend on."""
         return ViewSettings(
             self.data, self.dataset, self.subjects, self.image_size, tuple(self.channels), self.noise, self.frames,
-            self.pooling,
+            self.pooling, self.cache,
         )  # fmt: skip
 
 

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.data import row_normal, row_uniform
+from facekit.data import DataError, row_normal, row_uniform
 from facekit.meshes import vertex_normals
 
 
-class ScanError(ValueError):
+class ScanError(DataError):
     """Scans, views or sequences that cannot be used; the message says what was found and what was expected."""
 
 

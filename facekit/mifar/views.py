@@ -16,6 +16,8 @@ from facekit.render import interpolate, rasterize, rotation_matrix
 
 ANGLES = (20.0, 0.0, -20.0)
 """Yaw of the left, the front and the right view in degrees."""
+EXTENT = 190.0
+"""Width of the data sets' images in millimetres."""
 CHANNELS = {"texture": 3, "depth": 1, "normals": 3}
 """Kinds of channels and how many each has."""
 DEPTH_RANGE = 100.0

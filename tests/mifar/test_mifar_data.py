@@ -1,10 +1,9 @@
 """Images of the four data sets' twins."""
 
-import pandas as pd
 import pytest
 import torch
 
-from facekit.data import DataError, DataSource
+from facekit.data import DataError
 from facekit.mifar import ViewSettings, open_views, with_labels
 
 
@@ -45,15 +44,3 @@ def test_what_cannot_be_opened_is_named(small):
         open_views(ViewSettings(dataset="kdef"))
     with pytest.raises(DataError, match="/nowhere"):
         open_views(ViewSettings(data="bu3dfe=/nowhere"))
-
-
-def test_a_source_without_the_worlds_meshes_is_refused(monkeypatch):
-    class Choice:
-        is_world = False
-
-        def open(self, name):
-            return DataSource(pd.DataFrame({"path": ["a"], "subject": ["S"]}), name=name)
-
-    monkeypatch.setattr("facekit.mifar.data.parse_data", lambda text: Choice())
-    with pytest.raises(DataError, match="bu3dfe: views are rendered from the face world's scans alone"):
-        open_views(ViewSettings(data="bu3dfe=here"))
