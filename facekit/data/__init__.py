@@ -1,6 +1,7 @@
 """Data: manifests, subject-independent folds, the synthetic face world with its protocol twins, caches, transforms."""
 
 from facekit.data.cache import RenderCache, load_all
+from facekit.data.choice import DATASETS, READERS, DataChoice, parse_data
 from facekit.data.encodings import au_matrix, expression_ids, expression_name, label_ids, pose_classes, sample_labels
 from facekit.data.folds import (
     PUBLISHED_FOLDS,
@@ -21,7 +22,7 @@ from facekit.data.manifest import (
 from facekit.data.nuisance import Nuisance
 from facekit.data.prepared import open_prepared, prepare
 from facekit.data.randomness import derive_seeds, row_choice, row_normal, row_uniform
-from facekit.data.sources import DATASETS, READERS, DataChoice, DataError, DataSource, load_each, parse_data
+from facekit.data.sources import DataError, DataSource, load_each
 from facekit.data.transforms import (
     LANDMARK_MIRROR,
     crop,

@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from facekit.data.choice import parse_data
 from facekit.data.manifest import au_columns, missing_labels
-from facekit.data.sources import DataError, DataSource, parse_data
+from facekit.data.sources import DataError, DataSource
 
 COUNTED = (
     "expression", "intensity", "yaw", "split", "fold", "session", "camera", "condition", "task", "occluder", "viseme",

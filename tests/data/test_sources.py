@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from facekit.data.sources import DATASETS, DataError, DataSource, load_each, parse_data
+from facekit.data.choice import DATASETS, parse_data
+from facekit.data.sources import DataError, DataSource, load_each
 from facekit.data.world import PROTOCOLS
 
 
