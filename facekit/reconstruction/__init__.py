@@ -10,7 +10,8 @@ The shape depends on the identity and expression codes alone, the albedo on the 
 """
 
 from facekit.reconstruction.baselines import Fit, fit_photos, linear_reconstructor
-from facekit.reconstruction.data import Photos, open_photos, training_photos
+from facekit.reconstruction.copies import MiccCopy, basel_model, named_data, open_copy, write_landmarks
+from facekit.reconstruction.data import Photos, joined_photos, open_photos, training_photos
 from facekit.reconstruction.decoders import (
     AlbedoDecoder,
     ConvolutionalAlbedo,
@@ -41,6 +42,7 @@ from facekit.reconstruction.losses import (
     symmetry_loss,
     wasserstein_divergence,
 )
+from facekit.reconstruction.material import Material, build_models, open_material
 from facekit.reconstruction.methods import train
 from facekit.reconstruction.model import CODE_SIZES, Codes, Face, FaceEncoder, Reconstructor, build_reconstructor
 from facekit.reconstruction.objective import Objective, Recognizer, WarmUp
@@ -59,13 +61,10 @@ from facekit.reconstruction.prior import Prior, face_prior, spread
 from facekit.reconstruction.recipe import (
     PRESETS,
     LaptopRecipe,
-    Material,
     Networks,
     Recipe,
-    build_prior,
     load_run,
     objective,
-    open_material,
     updates,
 )
 
@@ -84,6 +83,7 @@ __all__ = [
     "LossWeights",
     "Material",
     "MeshCritic",
+    "MiccCopy",
     "Networks",
     "Objective",
     "PhotoError",
@@ -97,7 +97,8 @@ __all__ = [
     "WarmUp",
     "average_over_identity",
     "average_over_views",
-    "build_prior",
+    "basel_model",
+    "build_models",
     "build_reconstructor",
     "center_loss",
     "encode",
@@ -106,13 +107,16 @@ __all__ = [
     "find_detector",
     "find_face",
     "fit_photos",
+    "joined_photos",
     "landmark_loss",
     "linear_reconstructor",
     "load_run",
     "micc_errors",
     "moved_centers",
+    "named_data",
     "neutral_expression",
     "objective",
+    "open_copy",
     "open_material",
     "open_photos",
     "photometric_loss",
@@ -132,4 +136,5 @@ __all__ = [
     "updates",
     "verification",
     "wasserstein_divergence",
+    "write_landmarks",
 ]

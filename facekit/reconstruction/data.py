@@ -138,6 +138,11 @@ def training_photos(
     unlabelled = twin(
         "celeba", subjects=people, photos=photos, image_size=image_size, model=model, seed=seed, outputs=PICTURE
     ).split("train")
+    return joined_photos(labelled, unlabelled, in_memory)
+
+
+def joined_photos(labelled: DataSource, unlabelled: DataSource, in_memory: bool = True) -> tuple[Photos, Photos]:
+    """The two halves of a run, whose people are numbered one after another."""
     first = labelled.table["subject"].nunique()
     count = first + unlabelled.table["subject"].nunique()
     return (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from facekit.data import DataSource
-from facekit.meshes import crop_sphere, icp, point_to_plane_distance, rigid_align
+from facekit.meshes import SimilarityTransform, crop_sphere, icp, point_to_plane_distance, rigid_align
 from facekit.morphable import FaceModel
 from facekit.reconstruction.data import Photos
 from facekit.reconstruction.model import Codes, Reconstructor
@@ -34,14 +34,20 @@ def scan_errors(
 
     Args:
         vertices: (V, 3) mm; faces (F, 3); landmarks (68,) int64.
-        scan: (W, 3) mm; scan_faces (G, 3); scan_landmarks (68,) int64.
+        scan: (W, 3) mm; scan_faces (G, 3); scan_landmarks (68,) int64, or (1,), the tip of the nose alone, for a scan
+            that is upright and faces +z.
 
     Returns:
         Errors in mm (N,) of the scan's points, and which points of the scan they are (N,).
     """
-    crop, crop_faces, ids = crop_sphere(scan, scan_faces, scan[scan_landmarks[NOSE_TIP]], CROP)
-    start = rigid_align(vertices[landmarks[STABLE]], scan[scan_landmarks[STABLE]])
-    near = (start.apply(vertices) - scan[scan_landmarks[NOSE_TIP]]).norm(dim=1) <= CROP
+    if len(scan_landmarks) == 1:
+        tip = scan[scan_landmarks[0]]
+        start = SimilarityTransform(torch.eye(3), tip - vertices[landmarks[NOSE_TIP]], torch.ones(()))
+    else:
+        tip = scan[scan_landmarks[NOSE_TIP]]
+        start = rigid_align(vertices[landmarks[STABLE]], scan[scan_landmarks[STABLE]])
+    crop, crop_faces, ids = crop_sphere(scan, scan_faces, tip, CROP)
+    near = (start.apply(vertices) - tip).norm(dim=1) <= CROP
     found = icp(vertices[near], crop, crop_faces, initial=start, steps=30)
     moved = found.transform.apply(vertices)
     return point_to_plane_distance(crop, moved, faces), ids
@@ -110,22 +116,23 @@ def average_over_views(model: Reconstructor, source: DataSource, frames: int = 1
 
 
 def micc_errors(
-    faces: Mapping[tuple[str, str], Tensor], topology: nn.Module, source: DataSource, scanner: FaceModel
+    faces: Mapping[tuple[str, str], Tensor], topology: nn.Module, source: DataSource, scanner: FaceModel | None
 ) -> dict[str, float]:
     """``<condition>_mean`` and ``<condition>_std`` over the subjects of the mean error in mm of neutral faces.
 
     Args:
         faces: (subject, condition) to vertices (V, 3) mm.
         topology: has ``faces`` and ``landmarks`` of these vertices: a model, or a 3DMM of the face region.
-        source: the MICC twin, which scans its subjects.
-        scanner: the face model of the scans, for their landmarks.
+        source: the MICC twin or ``MiccCopy``, which give the scans of their subjects.
+        scanner: the face model of the scans, for their landmarks; None for real scans, of which ``source`` knows one.
     """
     triangles, landmarks = topology.faces.cpu(), topology.landmarks.cpu()
     scans = {subject: source.scan(subject) for subject in {subject for subject, _ in faces}}
     errors: dict[str, list[float]] = {}
     for (subject, condition), vertices in faces.items():
         scan, scan_faces = scans[subject]
-        found, _ = scan_errors(vertices, triangles, landmarks, scan, scan_faces, scanner.landmarks)
+        marks = source.scan_landmarks(subject) if scanner is None else scanner.landmarks
+        found, _ = scan_errors(vertices, triangles, landmarks, scan, scan_faces, marks)
         errors.setdefault(condition, []).append(float(found.mean()))
     measured = {}
     for condition, values in errors.items():

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from facekit.reconstruction import baselines
 from facekit.reconstruction.losses import LossWeights
+from facekit.reconstruction.material import Material, open_material
 from facekit.reconstruction.model import Reconstructor
-from facekit.reconstruction.recipe import LaptopRecipe, Material, Networks, Recipe, open_material, updates
+from facekit.reconstruction.recipe import LaptopRecipe, Networks, Recipe, updates
 from facekit.training import TrainingLoop, distributed_run, read_metrics
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from facekit.data import DataError, parse_data
-from facekit.morphable import FaceModel, FaceModelError, LinearFaceModel, ProceduralFace, build_linear_model
-from facekit.reconstruction.data import Photos, training_photos
+from facekit.morphable import LinearFaceModel
 from facekit.reconstruction.decoders import MeshCritic
 from facekit.reconstruction.losses import LossWeights
+from facekit.reconstruction.material import Material, build_models
 from facekit.reconstruction.model import build_reconstructor
 from facekit.reconstruction.objective import Objective, Recognizer, WarmUp
-from facekit.reconstruction.prior import Prior, face_prior, spread
+from facekit.reconstruction.prior import Prior, spread
 from facekit.training import (
     ConfigError,
     CosineSchedule,
@@ -37,7 +36,8 @@ class Recipe(TrainingConfig):
     preset: str = "paper"
     """paper, or laptop: a small mesh, a small encoder and small images."""
     data: str = "world"
-    """world (the procedural face) or world:ict=PATH (ICT-FaceKit's geometry)."""
+    """world (the procedural face), world:ict=PATH (ICT-FaceKit's geometry), or licensed copies and the Basel model:
+    300wlp=PATH,celeba=PATH,bfm=PATH."""
     level: int = 2
     """Resolution of the procedural face: 0, 1 or 2 for about 1,000, 5,000 or 20,000 vertices."""
     radius: float = 150.0
@@ -136,51 +136,6 @@ class LaptopRecipe(Recipe):
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
 
 
-def build_prior(recipe: Recipe, face_model: FaceModel) -> tuple[LinearFaceModel, Prior]:
-    """The linear 3DMM of ``recipe``, learned from scans of ``face_model``'s people, and its face region."""
-    identity, expression, texture = recipe.components
-    morphable = build_linear_model(
-        face_model, recipe.scanned, num_identity=identity, num_expression=expression, num_texture=texture,
-        seed=recipe.seed,
-    )  # fmt: skip
-    return morphable, face_prior(morphable, recipe.radius)
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a run stands on: the face model of the world, the whole 3DMM, its face region, and the photographs."""
-
-    face_model: FaceModel
-    morphable: LinearFaceModel
-    prior: Prior
-    labelled: Photos
-    unlabelled: Photos
-
-
-def open_material(recipe: Recipe) -> Material:
-    """Build the 3DMM and render the photographs that ``recipe`` names, in memory.
-
-    Raises:
-        ConfigError: the data does not exist or cannot be used.
-    """
-    try:
-        choice = parse_data(recipe.data)
-        if not choice.is_world:
-            raise ConfigError(
-                f"data is {recipe.data!r}: training needs masks, landmarks and 3DMM coefficients of every photograph, "
-                "which only the face world has"
-            )
-        face_model = choice.load_model() or ProceduralFace(recipe.level)
-        morphable, prior = build_prior(recipe, face_model)
-        halves = training_photos(
-            morphable, face_model, recipe.image_size, recipe.people, recipe.photos, recipe.sources, recipe.views,
-            recipe.seed, recipe.in_memory,
-        )  # fmt: skip
-    except (DataError, FaceModelError, ValueError) as error:
-        raise ConfigError(str(error)) from error
-    return Material(face_model, morphable, prior, *halves)
-
-
 class Networks(nn.Module):
     """The model, the recognition head, the critic and the warm-up head of a run."""
 
@@ -262,8 +217,7 @@ def load_run(out_dir: str | Path) -> tuple[Recipe, Networks, Prior]:
         CheckpointError, ConfigError: the folder holds no finished run.
     """
     recipe = parse_config(Recipe, ["--config", str(Path(out_dir) / "config.yml")])
-    face_model = parse_data(recipe.data).load_model() or ProceduralFace(recipe.level)
-    _, prior = build_prior(recipe, face_model)
+    _, _, prior = build_models(recipe)
     state = load_checkpoint(Path(out_dir) / "weights.pt", kind="weights")["models"]["networks"]
     networks = Networks(recipe, prior.model, len(state["recognizer.centers"]))
     load_weights(Path(out_dir) / "weights.pt", {"networks": networks})

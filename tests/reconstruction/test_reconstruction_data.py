@@ -181,7 +181,7 @@ def test_mistakes_in_settings(recipe, changes, sentence):
 
 
 def test_mistakes_in_data(recipe, tmp_path):
-    with pytest.raises(ConfigError, match="only the face world has"):
+    with pytest.raises(ConfigError, match="add bfm=FOLDER"):
         open_material(replace(recipe, data=f"celeba={tmp_path}"))
     with pytest.raises(ConfigError, match="there is nothing at"):
         open_material(replace(recipe, data="world:ict=/nowhere"))
