@@ -1,7 +1,8 @@
 """Meshes from and to files: OBJ, PLY and GLB, vertex by vertex in the file's order.
 
 Nothing is merged, reordered or dropped, so what is known about vertex i (a landmark, a region, its mirror image) stays
-true. Colours in files are sRGB-coded (linear in GLB, as its standard says); in memory `albedo` is linear.
+true. Colours in files are sRGB-coded (linear in GLB, as its standard says); in memory `albedo` is linear. OBJ and PLY
+are read here, as general loaders lose that numbering or let damaged files pass; trimesh reads GLB and writes.
 """
 
 import io
@@ -19,6 +20,7 @@ from torch import Tensor
 from facekit.meshes.checks import MeshError, check_mesh
 from facekit.meshes.colour import linear_to_srgb, srgb_to_linear
 from facekit.meshes.obj import format_obj, parse_obj
+from facekit.meshes.ply import parse_ply
 
 FORMATS = (".obj", ".ply", ".glb")
 RAW_SCAN_DEFECTS = ("degenerate", "duplicate", "non-manifold", "winding")
@@ -58,16 +60,26 @@ def load_mesh(path: str | Path, allow: Collection[str] = RAW_SCAN_DEFECTS) -> Me
         MeshError: if the ending is unknown, the file cannot be read, or the mesh has a defect; it names the file.
     """
     path = Path(path)
+    return parse_mesh(path.read_bytes() if path.suffix.lower() in FORMATS else b"", path, allow)
+
+
+def parse_mesh(content: bytes, path: str | Path, allow: Collection[str] = RAW_SCAN_DEFECTS) -> Mesh:
+    """As `load_mesh`, from the content of a file; nothing is read at `path`, its ending and name are taken from it."""
+    path = Path(path)
     readers = {".obj": _read_obj, ".ply": _read_ply, ".glb": _read_glb}
     ending = path.suffix.lower()
     if ending not in readers:
         raise MeshError(f"{path}: expected a file ending in {', '.join(FORMATS)}, found {ending or 'no ending'}")
-    content = path.read_bytes()
     try:
-        mesh = readers[ending](content, path.name)
+        with np.errstate(all="ignore"):  # numbers beyond single precision become infinite, which is noticed below
+            mesh = readers[ending](content, path.name)
     except Exception as error:
         raise MeshError(f"{path}: cannot be read as {ending[1:].upper()}: {error or type(error).__name__}") from error
     check_mesh(mesh.vertices, mesh.faces, str(path), allow)
+    for label in ("uv", "corner_uv", "albedo"):
+        values = getattr(mesh, label)
+        if values is not None and not values.isfinite().all():
+            raise MeshError(f"{path}: {label} holds a number that is not finite")
     return mesh
 
 
@@ -104,6 +116,8 @@ def _encoded(linear: np.ndarray) -> np.ndarray:
 
 
 def _decoded(stored: np.ndarray) -> np.ndarray:
+    if not np.isfinite(stored).all():
+        raise ValueError("a colour is not finite")
     return srgb_to_linear(torch.as_tensor(stored).clamp(0, 1)).numpy()
 
 
@@ -113,28 +127,30 @@ def _read_obj(content: bytes, name: str) -> Mesh:
     if colours is not None:
         colours = _decoded(colours / 255 if colours.size and colours.max() > 1 else colours)
     uv = corner_uv = None
-    if parts["texture"] is not None and parts["faces_texture"].size and (parts["faces_texture"] >= 0).all():
-        corner_uv = parts["texture"][parts["faces_texture"]]
-        uv = np.zeros((len(vertices), 2))
-        inside = (faces >= 0) & (faces < len(vertices))
-        uv[faces[inside][::-1]] = corner_uv[inside][::-1]
+    ids = parts["faces_texture"]
+    if ids is not None and (ids == -1).all() and len(parts["texture"]) == len(vertices):
+        uv = parts["texture"]  # one for each vertex, which the faces do not repeat
+    elif ids is not None and ids.size and (ids >= 0).all():
+        corner_uv = parts["texture"][ids]
+        uv = _first_uv(len(vertices), faces, corner_uv)
     return _mesh(vertices, faces, uv, corner_uv, colours, name)
 
 
+def _first_uv(num_vertices: int, faces: np.ndarray, corner_uv: np.ndarray) -> np.ndarray:
+    """Texture coordinates `(V, 2)`: of each vertex those of its first corner, zeros where it has none."""
+    uv = np.zeros((num_vertices, 2))
+    inside = (faces >= 0) & (faces < num_vertices)
+    uv[faces[inside][::-1]] = corner_uv[inside][::-1]
+    return uv
+
+
 def _read_ply(content: bytes, name: str) -> Mesh:
-    loaded = trimesh.load(io.BytesIO(content), file_type="ply", process=False, fix_texture=False)
-    if not isinstance(loaded, trimesh.Trimesh):
-        raise ValueError("it holds points, but no faces")
-    table = loaded.metadata["_ply_raw"]["vertex"]["data"]
-    uv = colours = None
-    for pair in (("s", "t"), ("u", "v"), ("texture_u", "texture_v")):
-        if set(pair) <= set(table.dtype.names):
-            uv = np.stack([table[key] for key in pair], 1)
-    if {"red", "green", "blue"} <= set(table.dtype.names):
-        stored = np.stack([table[key] for key in ("red", "green", "blue")], 1)
-        colours = _decoded(stored / 255 if stored.dtype == np.uint8 else stored)
-    vertices = np.stack([table[key] for key in "xyz"], 1)
-    return _mesh(vertices, loaded.faces, uv, None, colours, name)
+    parts = parse_ply(content)
+    vertices, faces, uv, corner_uv = (parts[key] for key in ("vertices", "faces", "uv", "corner_uv"))
+    if uv is None and corner_uv is not None:
+        uv = _first_uv(len(vertices), faces, corner_uv)
+    colours = None if parts["colours"] is None else _decoded(parts["colours"])
+    return _mesh(vertices, faces, uv, corner_uv, colours, name)
 
 
 def _read_glb(content: bytes, name: str) -> Mesh:

@@ -3,7 +3,7 @@
 Every input is a valid small file with a few random changes, made by a seeded generator, so that a failure can be made
 again.  A parser may accept what is left or raise FormatError.  Anything else counts as a failure: another exception,
 more than LIMIT seconds, more than ROOM bytes, or a result with numbers that are not finite, indices out of range or a
-path that leaves its folder.  Numbers and VRML are also compared with a slow reading, word by word.
+path that leaves its folder.  Numbers, VRML, OBJ and PLY are also compared with a slow reading, word by word.
 """
 
 import argparse
@@ -24,7 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from facekit.data import formats
 from facekit.data.formats.numbers import parse_floats, parse_integers
-from tests.data.formats import scan_files
+from facekit.meshes import MeshError
+from facekit.meshes.files import Mesh, parse_mesh
+from tests.data.formats import mesh_files, scan_files
+from tests.data.formats.naive_meshes import naive_obj, naive_ply
 from tests.data.formats.naive_vrml import naive_vrml
 
 LIMIT = 5.0
@@ -33,6 +36,7 @@ WORDS = (
     b"nan", b"inf", b"-inf", b"1e999", b"-1", b"-2", b"999999999", b"99999999999999999999", b"1.5", b"0x10", b"--3",
     b"+", b"1-2", b".", b"[", b"]", b"{", b"}", b'"', b"#", b"\n", b"\r\n", b"\0", b"\xff\xfe", b"point [",
     b"coordIndex [", b'url "../x.bmp"', b'url "/etc/passwd"', b"C:\\x.bmp", b"ccw FALSE", b",", b"22 landmarks",
+    b"1//2", b"-1/-1/-1", b"1e39", b"element vertex 4000000000\n", b"property list uint int x\n", b"\\\n", b"1_0",
     b"\xc3\xa9", b"\xff\xff\xff\xff", b"\0\0\0\x80", b"\0\0\xc0\x7f", b"\0\0\0\0\0\0\xf0\x7f",
 )  # fmt: skip
 
@@ -128,6 +132,25 @@ def _like_naive(content: bytes) -> formats.Surface:
     return surface
 
 
+def _mesh(ending: str, naive: Callable[[bytes], tuple[list, list]] | None = None) -> Parser:
+    """The reader of meshes, which must read what the naive one does wherever that understands a file."""
+
+    def parse(content: bytes) -> Mesh:
+        name = f"a{ending}"
+        try:
+            mesh = parse_mesh(content, name)
+        except MeshError as error:
+            assert str(error).startswith(f"{name}: "), f"does not begin with the file: {error}"
+            raise formats.FormatError(str(error)) from error
+        if naive is not None:
+            vertices, triangles = naive(content)
+            assert np.array_equal(mesh.vertices.numpy(), np.array(vertices).astype(np.float32)), "other vertices"
+            assert mesh.faces.tolist() == triangles, "other faces"
+        return mesh
+
+    return parse
+
+
 CORPUS: dict[str, tuple[Parser, list[bytes]]] = {
     "vrml": (_like_naive, _vrml()),
     "bnt": (formats.parse_bnt, [scan_files.bnt(*scan_files.range_image(4, 3))]),
@@ -139,6 +162,9 @@ CORPUS: dict[str, tuple[Parser, list[bytes]]] = {
     "bs": (formats.parse_bs, [scan_files.bs(_marks(10).reshape(2, 5, 3))]),
     "mat": (formats.parse_mat, [_mat(False), _mat(True)]),
     "mat73": (formats.parse_mat, [_mat73()]),
+    "obj": (_mesh(".obj", naive_obj), mesh_files.objs()),
+    "ply": (_mesh(".ply", naive_ply), mesh_files.plys()),
+    "glb": (_mesh(".glb"), mesh_files.glbs()),
     "floats": (_like_python(parse_floats, float), [b"1.5, -2 3e4\n.25 7. 123456789.123", b"0.1 " * 9]),
     "integers": (_like_python(parse_integers, int), [b"1, -1 2 3\r\n44 5", b"0 1 2 -1, " * 5]),
 }
@@ -149,6 +175,8 @@ def complaint(result: object) -> str:
     """What is wrong with a result; empty if it is sound."""
     if isinstance(result, formats.Surface):
         return _surface(result)
+    if isinstance(result, Mesh):
+        return _mesh_complaint(result)
     if isinstance(result, formats.RangeImage):
         return _finite(result.points, result.uv) or _inside(result.picture) or _surface(formats.range_surface(result))
     if isinstance(result, formats.Landmarks):
@@ -165,6 +193,16 @@ def _surface(surface: formats.Surface) -> str:
         if indices is not None and len(indices) and not 0 <= indices.min() <= indices.max() < len(points):
             return "an index out of range"
     return _finite(surface.vertices, *(x for x in (surface.uv,) if x is not None)) or _inside(surface.texture)
+
+
+def _mesh_complaint(mesh: Mesh) -> str:
+    if not (0 <= mesh.faces.min() and mesh.faces.max() < len(mesh.vertices)):
+        return "an index out of range"
+    shapes = {"uv": (len(mesh.vertices), 2), "corner_uv": (len(mesh.faces), 3, 2), "albedo": (len(mesh.vertices), 3)}
+    there = {key: getattr(mesh, key) for key in shapes if getattr(mesh, key) is not None}
+    if any(tuple(value.shape) != shapes[key] for key, value in there.items()):
+        return "an array of another size"
+    return _finite(mesh.vertices.numpy(), *(value.numpy() for value in there.values()))
 
 
 def _finite(*arrays: np.ndarray) -> str:
