@@ -79,6 +79,8 @@ class Recipe(TrainingConfig):
     """Show the critic displacements instead of positions."""
     linear_start: bool = False
     """Start the generator as the additive linear model of the meshes, which the paper does not."""
+    contrastive_features: bool = False
+    """Let the features of pairs that share no code repel each other, which the paper does not."""
     unclassified: str = ""
     """A factor that is left out of the classification and feature losses, for the ablation; empty for none."""
 
@@ -176,7 +178,9 @@ def gan_updates(recipe: Recipe, world: World, gan: DecoupledGAN, dataset: MeshDa
     """A step of the game: ``critic_steps`` updates of the discriminator, each on new meshes; one of the generator."""
     share = recipe.batch_size // (world.size * recipe.accumulate)
     unclassified = [recipe.unclassified] if recipe.unclassified else []
-    game = Adversaries(gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified)
+    game = Adversaries(
+        gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified, recipe.contrastive_features
+    )
     schedules = {"lr": CosineSchedule(recipe.learning_rate, recipe.final_learning_rate, recipe.steps)}
 
     def adam(module: torch.nn.Module) -> torch.optim.Adam:
