@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", default="small", choices=SCALES, help="how large; default small")
     run.add_argument("--seeds", type=int, default=3, help="number of runs, with seeds 0, 1, ...; default 3")
     run.add_argument("--out", type=Path, help="JSON file, for one id; default among the paper's results")
+    run.add_argument(
+        "--restart", action="store_true", help="measure all seeds anew; default: continue a broken-off run"
+    )
     add_commands(commands)
     return parser
 
@@ -76,7 +79,8 @@ def _run(arguments: argparse.Namespace) -> None:
         raise ExperimentError(f"--out names one file, but {len(ids)} experiments are asked for: {', '.join(ids)}")
     for id in ids:
         out = arguments.out or result_path(id, arguments.data, arguments.scale)
-        result = run_experiment(id, arguments.data, arguments.scale, range(arguments.seeds), out, arguments.id)
+        seeds = range(arguments.seeds)
+        result = run_experiment(id, arguments.data, arguments.scale, seeds, out, arguments.id, arguments.restart)
         print(result_table(result).to_string())
         print(f"written to {out}", flush=True)
 

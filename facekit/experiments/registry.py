@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facekit.experiments.results import build_result, write_json
+from facekit.experiments.results import build_result, earlier_result, runs_of, write_json
 
 PAPER_ROOMS = ("decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl")
 SCALES = ("smoke", "notebook", "small", "paper")
@@ -121,8 +121,12 @@ def run_experiment(
     seeds: Iterable[int] = (0, 1, 2),
     out: Path | None = None,
     asked: Sequence[str] = (),
+    restart: bool = False,
 ) -> dict[str, Any]:
     """Run an experiment once per seed and return its result; with ``out``, write it there after every seed.
+
+    A run that was broken off is continued: seeds are not measured again that ``out`` holds already, if they were
+    measured by the same commit, without changes to it, on the same hardware.
 
     Args:
         id: the experiment.
@@ -130,6 +134,7 @@ def run_experiment(
         seeds: one run each.
         out: JSON file, replaced as a whole, so that it is never half written.
         asked: ids or patterns of the command that runs this experiment and perhaps others, for the record.
+        restart: measure all seeds, whatever ``out`` holds.
 
     Raises:
         ExperimentError: if the id or the scale is not known, or the function measures a column it did not announce.
@@ -142,13 +147,16 @@ def run_experiment(
     seeds = list(seeds)
     if not seeds:
         raise ExperimentError("at least one seed is needed")
-    started, done, result = time.monotonic(), [], {}
-    for seed in seeds:
+    result = {} if restart or out is None else earlier_result(out, id, data, scale, seeds)
+    done, spent = runs_of(result), result.get("seconds", 0.0)
+    started = time.monotonic()
+    for seed in seeds[len(done) :]:
         run = Run(data, scale, seed)
         measured = known[id].function(run)
         _check_columns(id, measured, known[id].columns)
         done.append(measured)
-        result = _record(known[id], run, done, seeds[: len(done)], time.monotonic() - started, asked or (id,))
+        seconds = spent + time.monotonic() - started
+        result = _record(known[id], run, done, seeds[: len(done)], seconds, asked or (id,))
         if out is not None:
             write_json(out, result)
     return result

@@ -61,6 +61,34 @@ def build_result(
     }
 
 
+def earlier_result(path: Path, id: str, data: str, scale: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return what an unfinished run of the same experiment left at ``path``; empty where it cannot be continued.
+
+    It can where the code is that of one commit, then and now, the hardware is the same, and its seeds are the first of
+    ``seeds``.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    commit = _commit()
+    now = {"id": id, "data": without_path(data), "scale": scale, "commit": commit, "hardware": _hardware()}
+    same = isinstance(found, dict) and all(found.get(key) == value for key, value in now.items())
+    clean = commit is not None and "+" not in commit
+    return found if same and clean and found["seeds"] == list(seeds)[: len(found["seeds"])] else {}
+
+
+def runs_of(result: Mapping[str, Any]) -> list[dict[str, dict[str, float | None]]]:
+    """Return the numbers of each seed by method and column, as the experiment's function gave them."""
+    return [
+        {
+            row["method"]: {column: cell and cell["runs"][turn] for column, cell in row["measured"].items()}
+            for row in result["rows"]
+        }
+        for turn in range(len(result.get("seeds", ())))
+    ]
+
+
 def result_path(id: str, data: str, scale: str) -> Path:
     """Return where a result belongs: beside the paper's chapters when run from the repository, else ``results/``."""
     room, _, name = id.partition("/")

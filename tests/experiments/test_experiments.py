@@ -14,6 +14,7 @@ from facekit.experiments import (
     registry,
     result_path,
     result_table,
+    results,
     run_experiment,
     without_path,
     write_json,
@@ -63,6 +64,29 @@ def test_file_is_written_after_every_seed(toy, tmp_path):
         run_experiment("toy/table2", scale="smoke", seeds=range(3), out=out)
     assert json.loads(out.read_text())["seeds"] == [0, 1]
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_broken_off_run_is_continued(toy, tmp_path, monkeypatch):
+    out, seen = tmp_path / "table2.json", []
+    columns = ("accuracy", "speed")
+
+    def counted(run):
+        seen.append(run.seed)
+        return toy(run)
+
+    registry._REGISTRY["toy/table2"] = registry.Experiment("toy/table2", "Nobody 2020", "A table", columns, {}, counted)
+    monkeypatch.setattr(results, "_commit", lambda: "0123456789ab")
+    run_experiment("toy/table2", scale="smoke", seeds=range(2), out=out)
+    continued = run_experiment("toy/table2", scale="smoke", seeds=range(3), out=out)
+    assert seen == [0, 1, 2] and continued["seeds"] == [0, 1, 2]
+    whole = run_experiment("toy/table2", scale="smoke", seeds=range(3), out=out, restart=True)
+    assert seen == [0, 1, 2, 0, 1, 2] and continued["rows"] == whole["rows"]
+    run_experiment("toy/table2", "world", "notebook", range(3), out)  # another scale, other seeds, another commit
+    run_experiment("toy/table2", "world", "notebook", range(1, 4), out)
+    monkeypatch.setattr(results, "_commit", lambda: "0123456789ab+changes")
+    run_experiment("toy/table2", "world", "notebook", range(1, 4), out)
+    run_experiment("toy/table2", "world", "notebook", range(1, 4), out)
+    assert seen[6:] == [0, 1, 2] + 3 * [1, 2, 3]
 
 
 def test_write_json_replaces_whole_files_only(tmp_path):
