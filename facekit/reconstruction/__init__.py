@@ -56,6 +56,7 @@ from facekit.reconstruction.photo import (
     read_landmarks,
     read_photo,
     reconstruct_photo,
+    upload_box,
 )
 from facekit.reconstruction.prior import Prior, face_prior, spread
 from facekit.reconstruction.recipe import (
@@ -134,6 +135,7 @@ __all__ = [
     "train",
     "training_photos",
     "updates",
+    "upload_box",
     "verification",
     "wasserstein_divergence",
     "write_landmarks",

@@ -5,9 +5,11 @@ The face's 68 landmarks come from dlib or mediapipe where one of them is install
 """
 
 import importlib.util
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +20,13 @@ from facekit.data import crop
 from facekit.meshes import save_mesh
 from facekit.reconstruction.model import Face, Reconstructor
 
+if TYPE_CHECKING:
+    import ipywidgets
+
 NUM_LANDMARKS = 68
 SMALLEST_FACE = 32
 MARGIN = 1.6
+MOST_FACES = 4
 MEDIAPIPE_TO_68 = (
     127, 234, 93, 132, 58, 172, 136, 150, 152, 379, 365, 397, 288, 361, 323, 454, 356,
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 98, 97, 2, 326, 327,
@@ -78,16 +84,23 @@ def read_landmarks(path: str | Path) -> np.ndarray:
     return points
 
 
-def find_detector(dlib_model: str | Path | None = None) -> Detector:
-    """The landmark detector that is installed: dlib (with its 68-point model file), or mediapipe.
+def find_detector(model: str | Path | None = None) -> Detector:
+    """A landmark detector that is installed: dlib, or mediapipe.
+
+    Args:
+        model: file of dlib's 68 points (``shape_predictor_68_face_landmarks.dat``) or of mediapipe
+            (``face_landmarker.task``); mediapipe before 0.10.30 needs none.
 
     Raises:
-        PhotoError: there is none.
+        PhotoError: there is no detector, or its model is missing.
     """
-    if importlib.util.find_spec("dlib") and dlib_model is not None:
-        return _dlib_detector(Path(dlib_model))
+    path = None if model is None else Path(model)
+    if path is not None and not path.is_file():
+        raise PhotoError(f"There is no model file {path}.")
+    if importlib.util.find_spec("dlib") and path is not None and path.suffix == ".dat":
+        return _dlib_detector(path)
     if importlib.util.find_spec("mediapipe"):
-        return _mediapipe_detector()
+        return _mediapipe_detector(path)
     raise PhotoError(
         "No landmark detector is installed. Install mediapipe, or dlib with its 68-point model, "
         "or give the 68 landmarks in a text file."
@@ -144,6 +157,29 @@ def reconstruct_photo(model: Reconstructor, face: Portrait, texture: bool = Fals
     return found
 
 
+def upload_box(model: Reconstructor, detector: Detector, use: Callable[[Face], object]) -> "ipywidgets.VBox":
+    """An upload button for JupyterLab; ``use`` is called with the face of each uploaded photograph.
+
+    What ``use`` shows appears below the button, and so does the sentence about a photograph that cannot work.
+    """
+    import ipywidgets
+
+    button, output = ipywidgets.FileUpload(accept="image/*"), ipywidgets.Output()
+
+    def uploaded(change: dict) -> None:
+        output.clear_output()
+        with output:
+            for file in change["new"]:
+                try:
+                    photo = read_photo(io.BytesIO(bytes(file["content"])))
+                    use(reconstruct_photo(model, portrait(photo, find_face(photo, detector), model.image_size)))
+                except PhotoError as error:
+                    print(error)
+
+    button.observe(uploaded, names="value")
+    return ipywidgets.VBox([button, output])
+
+
 def export(model: Reconstructor, face: Face, path: str | Path) -> Path:
     """Write the first face of a batch as OBJ, PLY or GLB, with its albedo as vertex colours.
 
@@ -170,8 +206,6 @@ def _shrunk_enough(image: Tensor, side: float, size: int) -> Tensor:
 def _dlib_detector(model: Path) -> Detector:
     import dlib
 
-    if not model.exists():
-        raise PhotoError(f"dlib needs its 68-point model, but there is no file {model}.")
     faces, shape = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model))
 
     def detect(photo: np.ndarray) -> list[np.ndarray]:
@@ -181,17 +215,29 @@ def _dlib_detector(model: Path) -> Detector:
     return detect
 
 
-def _mediapipe_detector() -> Detector:
+def _mediapipe_detector(model: Path | None) -> Detector:
     import mediapipe
 
-    mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=4)
+    if hasattr(mediapipe, "solutions"):  # removed in 0.10.30
+        mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=MOST_FACES)
+
+        def find(photo: np.ndarray) -> Sequence:
+            return [face.landmark for face in mesh.process(photo).multi_face_landmarks or []]
+
+    elif model is None:
+        raise PhotoError("mediapipe needs its model file; give find_detector the path of face_landmarker.task.")
+    else:
+        vision = mediapipe.tasks.vision
+        base = mediapipe.tasks.BaseOptions(model_asset_path=str(model))
+        options = vision.FaceLandmarkerOptions(base_options=base, num_faces=MOST_FACES)
+        landmarker = vision.FaceLandmarker.create_from_options(options)
+
+        def find(photo: np.ndarray) -> Sequence:
+            image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(photo))
+            return landmarker.detect(image).face_landmarks
 
     def detect(photo: np.ndarray) -> list[np.ndarray]:
-        faces = mesh.process(photo).multi_face_landmarks or []
-        scale = np.array([photo.shape[1], photo.shape[0]])
-        return [
-            scale * np.array([(face.landmark[vertex].x, face.landmark[vertex].y) for vertex in MEDIAPIPE_TO_68])
-            for face in faces
-        ]
+        size = np.array([photo.shape[1], photo.shape[0]])
+        return [size * np.array([(face[place].x, face[place].y) for place in MEDIAPIPE_TO_68]) for face in find(photo)]
 
     return detect

@@ -1,6 +1,9 @@
 """The reader's own photograph: what is wrong gets one sentence, what is right becomes a mesh in a file."""
 
+import datetime
 import io
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +21,9 @@ from facekit.reconstruction import (
     read_landmarks,
     read_photo,
     reconstruct_photo,
+    upload_box,
 )
+from facekit.reconstruction.photo import MEDIAPIPE_TO_68
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +114,121 @@ def test_landmark_files(tmp_path):
         read_landmarks(tmp_path / "words.txt")
 
 
-def test_without_a_detector(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+def install(monkeypatch, name=None, **content):
+    """Let a module of this name, and no other detector, be installed."""
+    module = ModuleType(name or "nothing")
+    vars(module).update(content)
+    monkeypatch.setattr("importlib.util.find_spec", lambda wanted: object() if wanted == name else None)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+def test_without_a_detector(monkeypatch, tmp_path):
+    install(monkeypatch)
     with pytest.raises(PhotoError, match="No landmark detector is installed"):
         find_detector()
+    with pytest.raises(PhotoError, match=r"There is no model file .*68\.dat"):
+        find_detector(tmp_path / "68.dat")
+
+
+def test_dlib(monkeypatch, tmp_path):
+    """A stand-in with dlib's interface: boxes from a detector, from the predictor an object with whole-number parts."""
+    photo, model = np.zeros((60, 80, 3), np.uint8), tmp_path / "shape_predictor_68_face_landmarks.dat"
+    model.write_bytes(b"trees")
+
+    def detector(image, upsample_num_times=0):
+        assert image is photo and upsample_num_times == 1
+        return [SimpleNamespace(left=lambda: 10), SimpleNamespace(left=lambda: 30)]
+
+    def predictor(image, box):
+        assert image is photo
+        return SimpleNamespace(parts=lambda: [SimpleNamespace(x=box.left() + i % 8, y=i // 8) for i in range(68)])
+
+    def shape_predictor(path):
+        assert path == str(model)
+        return predictor
+
+    install(monkeypatch, "dlib", get_frontal_face_detector=lambda: detector, shape_predictor=shape_predictor)
+    first, second = find_detector(model)(photo)
+    assert first.shape == (68, 2) and first[0].tolist() == [10.5, 0.5] and second[9].tolist() == [31.5, 1.5]
+    with pytest.raises(PhotoError, match="No landmark detector is installed"):
+        find_detector()
+
+
+def mesh_of(shift, count):
+    return [SimpleNamespace(x=(i % 22) / 22 + shift, y=(i // 22) / 22, z=0.0) for i in range(count)]
+
+
+def expected(shift):
+    return np.array([(80 * ((i % 22) / 22 + shift), 60 * (i // 22) / 22) for i in MEDIAPIPE_TO_68])
+
+
+def test_mediapipe_until_0_10_21(monkeypatch):
+    """The interface of ``mediapipe.solutions``: None where there is no face, 468 points in shares of the picture."""
+    photo = np.zeros((60, 80, 3), np.uint8)
+    answers = iter([None, [SimpleNamespace(landmark=mesh_of(0.1, 468)), SimpleNamespace(landmark=mesh_of(0.2, 468))]])
+
+    class FaceMesh:
+        def __init__(self, static_image_mode=False, max_num_faces=1):
+            assert static_image_mode and max_num_faces > 1
+
+        def process(self, image):
+            assert image is photo
+            return SimpleNamespace(multi_face_landmarks=next(answers))
+
+    solutions = SimpleNamespace(face_mesh=SimpleNamespace(FaceMesh=FaceMesh))
+    install(monkeypatch, "mediapipe", solutions=solutions)
+    detect = find_detector()
+    assert detect(photo) == []
+    first, second = detect(photo)
+    np.testing.assert_allclose(first, expected(0.1))
+    np.testing.assert_allclose(second, expected(0.2))
+
+
+def test_mediapipe_of_today(monkeypatch, tmp_path):
+    """The interface of ``mediapipe.tasks``: a model file, images of its own, 478 points in shares of the picture."""
+    photo, model = np.zeros((60, 80, 3), np.uint8), tmp_path / "face_landmarker.task"
+    model.write_bytes(b"network")
+
+    class FaceLandmarker:
+        @classmethod
+        def create_from_options(cls, options):
+            assert options.base_options.model_asset_path == str(model) and options.num_faces > 1
+            return cls()
+
+        def detect(self, image):
+            assert image.image_format == "SRGB" and image.data.shape == (60, 80, 3)
+            return SimpleNamespace(face_landmarks=[mesh_of(0.1, 478)])
+
+    vision = SimpleNamespace(FaceLandmarker=FaceLandmarker, FaceLandmarkerOptions=SimpleNamespace)
+    install(
+        monkeypatch, "mediapipe", tasks=SimpleNamespace(BaseOptions=SimpleNamespace, vision=vision),
+        Image=SimpleNamespace, ImageFormat=SimpleNamespace(SRGB="SRGB"),
+    )  # fmt: skip
+    (found,) = find_detector(model)(photo)
+    np.testing.assert_allclose(found, expected(0.1))
+    with pytest.raises(PhotoError, match=r"give find_detector the path of face_landmarker\.task"):
+        find_detector()
+
+
+def upload(box, content):
+    """What a browser does: the button's value becomes a tuple of one file."""
+    today = datetime.datetime.now(datetime.UTC)
+    file = {"name": "me.png", "type": "image/png", "size": len(content), "last_modified": today}
+    box.children[0].value = ({**file, "content": memoryview(content)},)
+
+
+def test_the_upload_button(network, photo, capsys):
+    model, _ = network
+    pixels, landmarks = photo
+    picture = io.BytesIO()
+    Image.fromarray(pixels).save(picture, "png")
+    seen, faces = [], [landmarks]
+    box = upload_box(model, lambda image: faces, seen.append)
+    upload(box, picture.getvalue())
+    torch.testing.assert_close(seen[0].vertices, reconstruct_photo(model, portrait(pixels, landmarks, 32)).vertices)
+    capsys.readouterr()
+    upload(box, b"a letter")
+    assert "The upload is not an image that can be read; a JPEG or PNG file will do." in capsys.readouterr().out
+    faces.append(landmarks)
+    upload(box, picture.getvalue())
+    assert "2 faces were found in this photo" in capsys.readouterr().out and len(seen) == 1
