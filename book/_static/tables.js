@@ -1,4 +1,5 @@
-/* Tables of the class "sortable": a click or Enter on a heading sorts by its column; once more turns the order round. */
+/* Tables of the class "sortable": a click or Enter on a heading sorts by its column; once more turns the order round.
+ * Above a long one stands a field: only rows that hold all of its words are shown. */
 (function () {
   "use strict";
 
@@ -22,8 +23,33 @@
     table.tBodies[0].append(...rows);
   }
 
+  const LONG = 25;
+
+  function filter(table, words, count) {
+    let shown = 0;
+    for (const row of table.tBodies[0].rows) {
+      const held = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => held.includes(word));
+      shown += !row.hidden;
+    }
+    count.textContent = shown + " of " + table.tBodies[0].rows.length + " rows";
+  }
+
+  function addFilter(table) {
+    const field = Object.assign(document.createElement("input"), { type: "search", placeholder: "dmlnet expression" });
+    const label = Object.assign(document.createElement("label"), { className: "filter", textContent: "Show rows with " });
+    const count = Object.assign(document.createElement("span"), { className: "count" });
+    const apply = () => filter(table, field.value.toLowerCase().split(/\s+/).filter(Boolean), count);
+    count.setAttribute("aria-live", "polite");
+    label.append(field, " ", count);
+    table.before(label);
+    field.addEventListener("input", apply);
+    apply();
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     for (const table of document.querySelectorAll("table.sortable")) {
+      if (table.tBodies[0].rows.length > LONG) addFilter(table);
       for (const heading of table.tHead.rows[0].cells) {
         heading.tabIndex = 0;
         heading.addEventListener("click", () => sort(table, heading));

@@ -222,6 +222,20 @@ def test_tables_sort_by_a_click(page):
     assert not page.errors
 
 
+def test_tables_show_the_rows_asked_for(page):
+    page.resize(*LAPTOP)
+    page.open((HTML / "book" / "scoreboard.html").as_uri())
+    page.run("document.querySelector('label.filter input').focus()")
+    page.send("Input.insertText", text="mifar Linear")
+    shown = page.run(
+        "[...document.querySelectorAll('table.sortable')[0].tBodies[0].rows].filter((row) => !row.hidden)"
+        ".map((row) => row.textContent.toLowerCase())"
+    )
+    assert shown and all("mifar" in row and "linear" in row for row in shown)
+    assert page.run("document.querySelector('label.filter .count').textContent").startswith(f"{len(shown)} of ")
+    assert not page.errors
+
+
 def wait_for(page, script):
     """The value of a script that returns JSON, once it is true; the last one after ten seconds."""
     for _ in range(100):
