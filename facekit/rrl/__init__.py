@@ -28,7 +28,7 @@ from facekit.rrl.data import (
     unlabelled_faces,
 )
 from facekit.rrl.losses import LossWeights, global_loss, local_loss, relation_loss
-from facekit.rrl.model import Branch, Features, LocalBranch, RegionRelation, pool_regions
+from facekit.rrl.model import Branch, Features, LocalBranch, RegionRelation
 from facekit.rrl.probe import (
     LinearProbe,
     ProbeSettings,
@@ -53,6 +53,7 @@ from facekit.rrl.recipe import (
     rrl_terms,
     training_loop,
 )
+from facekit.rrl.stages import STRIDES, pool_regions, pool_stages, stage_channels, stage_maps
 from facekit.rrl.transport import marginals, relation_matrix, transport_cost, transport_plans
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "PRESETS",
     "REGIONS",
     "SECOND_VIEW",
+    "STRIDES",
     "UNCHANGED",
     "UNIT_PROTOCOLS",
     "Attention",
@@ -96,6 +98,7 @@ __all__ = [
     "marginals",
     "open_pairs",
     "pool_regions",
+    "pool_stages",
     "positive_weights",
     "pretrain",
     "pretrain_by_reconstruction",
@@ -107,6 +110,8 @@ __all__ = [
     "relation_matrix",
     "resample",
     "rrl_terms",
+    "stage_channels",
+    "stage_maps",
     "supervised_scores",
     "training_loop",
     "transport_cost",

@@ -1,53 +1,54 @@
 """Experiments of RRL: Tables 1 to 4 and the matrix of Fig. 2, at four scales.
 
 ``python -m facekit run rrl/table3 --data world --scale small`` pre-trains on EmotioNet's twin and probes the frozen
-encoder on BP4D's. The tables share their pre-trained encoders: each one's run stays in ``runs/rrl_experiments``, named
-by its settings and by the package's code, and is continued or reused.
+encoder on BP4D's. The tables share their pre-trained encoders, see ``kept_encoders``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
 from facekit.experiments import Measured, Run, experiment
 from facekit.nn import Encoder
-from facekit.rrl.baselines import SupervisedSettings, pretrain_by_reconstruction, supervised_scores
-from facekit.rrl.data import UNIT_PROTOCOLS, LabelledFaces, labelled_faces
+from facekit.rrl.baselines import SupervisedSettings, supervised_scores
+from facekit.rrl.data import UNIT_PROTOCOLS, LabelledFaces, label_relation, labelled_faces
+from facekit.rrl.kept_encoders import pretrained, reconstructing, untrained
 from facekit.rrl.losses import LossWeights
-from facekit.rrl.probe import Scores, always_present, encode, probe_scores
+from facekit.rrl.probe import ProbeSettings, Scores, always_present, encode, probe_scores
 from facekit.rrl.published import TABLE_1, TABLE_2, TABLE_3, TABLE_4
-from facekit.rrl.recipe import LaptopRecipe, Recipe, build_model, open_pairs, training_loop
-from facekit.training import config_to_dict, distributed_run, load_weights, save_weights
+from facekit.rrl.recipe import LaptopRecipe, Recipe
+from facekit.rrl.stages import STRIDES
 
-RUNS = Path("runs/rrl_experiments")
 PAPER = "Song and Liu 2023"
 BYOL = LossWeights(1.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of an experiment: the pre-training, the labelled twins and the supervised baseline."""
+    """Sizes of an experiment: the pre-training, the labelled twins, the supervised baseline and the probe."""
 
     recipe: Recipe
     subjects: dict[str, int]
     frames: dict[str, int]
     supervised: SupervisedSettings
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
-_NOTEBOOK = LaptopRecipe(faces=1500, image_size=48, steps=100, save_every=10_000)
+_NOTEBOOK = LaptopRecipe(
+    faces=1500, image_size=48, steps=200, batch_size=32, base_learning_rate=0.016, warmup=10, save_every=10_000
+)
+_QUICK = ProbeSettings(steps=150, batch_size=256, learning_rate=3e-3, weight_decay=0.1)
 SCALES = {
     "smoke": Scale(
         LaptopRecipe(faces=24, image_size=32, steps=2, batch_size=8, label_subjects=6, hidden=32, projection=16),
-        {"bp4d": 6, "disfa": 6}, {"bp4d": 1, "disfa": 8}, SupervisedSettings(epochs=1),
+        {"bp4d": 6, "disfa": 6}, {"bp4d": 1, "disfa": 8}, SupervisedSettings(epochs=1), replace(_QUICK, steps=5),
     ),
-    "notebook": Scale(_NOTEBOOK, {"bp4d": 41, "disfa": 27}, {"bp4d": 5, "disfa": 60}, SupervisedSettings(epochs=8)),
+    "notebook": Scale(
+        _NOTEBOOK, {"bp4d": 41, "disfa": 27}, {"bp4d": 5, "disfa": 60}, SupervisedSettings(epochs=8), _QUICK
+    ),
     "small": Scale(LaptopRecipe(), {"bp4d": 41, "disfa": 27}, {"bp4d": 12, "disfa": 140}, SupervisedSettings()),
     "paper": Scale(
         Recipe(), {"bp4d": 41, "disfa": 27}, {"bp4d": 0, "disfa": 4845},
@@ -66,72 +67,48 @@ def _recipe(run: Run, units: str, **changes: object) -> Recipe:
     return recipe
 
 
-@lru_cache(maxsize=2)
-def _faces(data: str, scale: str, name: str, seed: int, image_size: int) -> LabelledFaces:
-    chosen = SCALES[scale]
-    sizes = {"subjects": chosen.subjects[name], "frames": chosen.frames[name]} if data.startswith("world") else {}
-    return labelled_faces(data, name, image_size, seed, **sizes)
-
-
 def labelled(run: Run, name: str) -> LabelledFaces:
     """The labelled faces of a run; BP4D's or DISFA's."""
-    faces = _faces(run.data, run.scale, name, run.seed, SCALES[run.scale].recipe.image_size)
+    size = SCALES[run.scale].recipe.image_size
+    faces = (_labelled if run.scale == "paper" else _remembered)(run.data, run.scale, name, run.seed, size)
     run.config |= {f"{name}_images": len(faces.images)}
     return faces
 
 
-def pretrained(recipe: Recipe) -> Encoder:
-    """The encoder that a recipe makes, trained now or found where an earlier experiment left it."""
-
-    def train(folder: Path) -> Encoder:
-        with distributed_run(recipe) as world:
-            model = build_model(recipe).to(world.device)
-            training_loop(replace(recipe, out_dir=str(folder)), world, model, open_pairs(recipe)).run()
-            return model.online.encoder
-
-    return _kept(recipe, "rrl", train)
+def _labelled(data: str, scale: str, name: str, seed: int, image_size: int) -> LabelledFaces:
+    return labelled_faces(data, name, image_size, seed, **_sizes(data, scale, name))
 
 
-def reconstructing(recipe: Recipe) -> Encoder:
-    """The encoder that learns by reconstruction with a recipe's sizes, kept likewise."""
-    return _kept(recipe, "flow", lambda folder: pretrain_by_reconstruction(recipe, open_pairs(recipe).faces))
+_remembered = lru_cache(maxsize=12)(_labelled)
+"""Two twins of six seeds are some hundred megabytes, but for the sizes of the scale ``paper``."""
 
 
-def untrained(recipe: Recipe) -> Encoder:
-    """The encoder with its initial weights."""
-    with distributed_run(recipe):
-        return Encoder(recipe.encoder, weights=recipe.encoder_weights).eval()
+def _sizes(data: str, scale: str, name: str) -> dict[str, int]:
+    chosen = SCALES[scale]
+    return {"subjects": chosen.subjects[name], "frames": chosen.frames[name]} if data.startswith("world") else {}
 
 
-def _kept(recipe: Recipe, kind: str, train: Callable[[Path], Encoder]) -> Encoder:
-    settings = config_to_dict(recipe) | {"kind": kind, "out_dir": "", "code": _code()}
-    name = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
-    folder = RUNS / f"{kind}-{name}"
-    file = folder / "encoder.pt"
-    if file.exists():
-        encoder = Encoder(recipe.encoder)
-        load_weights(file, {"encoder": encoder})
-        return encoder.eval()
-    encoder = train(folder).cpu().eval()
-    folder.mkdir(parents=True, exist_ok=True)
-    save_weights(file, {"encoder": encoder})
-    return encoder
+LOOKS = {
+    "whole face": (False, ()),
+    "whole face, every stage": (False, STRIDES),
+    "face + own region, last stage": (True, (16,)),
+    "face + own region, every stage": (True, STRIDES),
+}
+"""What a probe sees: whether attention maps are kept, and the strides of the maps that are averaged."""
 
 
-@lru_cache
-def _code() -> str:
-    """A text that changes with the package's code, so that no encoder outlives the code that trained it."""
-    package = Path(__file__).parents[1]
-    files = sorted(package.rglob("*.py"))
-    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
-
-
-def probed(run: Run, encoder: Encoder, name: str, regional: bool = False) -> Scores:
-    """F1 of a linear probe on a frozen encoder; ``regional`` adds to each AU the feature of its own region."""
+def probed(run: Run, encoder: Encoder, name: str, look: str = "whole face") -> Scores:
+    """F1 of a linear probe on a frozen encoder, which sees what ``LOOKS`` says."""
     faces = labelled(run, name)
     encoder = encoder.to("cuda" if torch.cuda.is_available() else "cpu")
-    features = encode(encoder, faces.images, faces.attention() if regional else None)
-    return probe_scores(features, faces, seed=run.seed)
+    regional, strides = LOOKS[look]
+    if regional:
+        features = encode(encoder, faces.images, faces.attention(), strides)
+    elif strides:
+        features = encode(encoder, faces.images, torch.ones(len(faces.images), 1, 1, 1), strides)[:, 0]
+    else:
+        features = encode(encoder, faces.images)
+    return probe_scores(features, faces, SCALES[run.scale].probe, run.seed)
 
 
 def _by_unit(scores: Scores, name: str) -> dict[str, float]:
@@ -145,11 +122,11 @@ def _columns(name: str) -> list[str]:
 
 def _transfer(run: Run, name: str) -> Measured:
     """Tables 1 and 2: frozen encoders from several kinds of pre-training, and supervised training of the same one."""
-    recipe = _recipe(run, name)
+    recipe, plain = _recipe(run, name), _recipe(run, "bp4d", weights=BYOL)  # without regions their AUs do not matter
     encoders = {
         "initial weights": untrained(recipe),
-        "FAb-Net-like, still pictures": reconstructing(recipe),
-        "BYOL": pretrained(replace(recipe, weights=BYOL)),
+        "FAb-Net-like, still pictures": reconstructing(plain),
+        "BYOL": pretrained(plain),
         "RRL": pretrained(recipe),
     }
     measured = {method: probed(run, encoder, name) for method, encoder in encoders.items()}
@@ -210,26 +187,31 @@ def table4(run: Run) -> Measured:
     columns=("bp4d", "disfa"),
 )  # fmt: skip
 def beyond(run: Run) -> Measured:
-    """The attention maps after pre-training: a linear probe on the whole face, against one that also sees the AU's own
-    region of the encoder's map."""
+    """The attention maps after pre-training: a linear probe on the whole face, against probes that also see the AU's
+    own region of the encoder's maps, of the last one or of every stage."""
     measured: dict[str, dict[str, float]] = {}
     for name in ("bp4d", "disfa"):
         recipe = _recipe(run, name)
-        for label, encoder in (("initial weights", untrained(recipe)), ("RRL", pretrained(recipe))):
-            for regional in (False, True):
-                row = f"{label}, {'face + own region' if regional else 'whole face'}"
-                measured.setdefault(row, {})[name] = probed(run, encoder, name, regional).mean
+        random = untrained(recipe)
+        looks = [
+            ("initial weights", random, "whole face"),
+            ("initial weights", random, "face + own region, every stage"),
+        ]
+        encoder = pretrained(recipe)
+        looks += [("RRL", encoder, look) for look in LOOKS]
+        for label, network, look in looks:
+            measured.setdefault(f"{label}, {look}", {})[name] = probed(run, network, name, look).mean
     return measured
 
 
-def _pairs(name: str) -> list[str]:
+def _unit_pairs(name: str) -> list[str]:
     units = UNIT_PROTOCOLS[name].units
     return [f"AU{unit}-AU{other}" for place, unit in enumerate(units) for other in units[place + 1 :]]
 
 
-@experiment("rrl/figure2", paper=PAPER, title="Relation matrix M of BP4D's AUs", columns=_pairs("bp4d"))
+@experiment("rrl/figure2", paper=PAPER, title="Relation matrix M of BP4D's AUs", columns=_unit_pairs("bp4d"))
 def figure2(run: Run) -> Measured:
     """Fig. 2, its upper triangle; the figure's numbers are not in the text, so there is nothing to stand beside."""
-    relation = labelled(run, "bp4d").relation()
+    relation = label_relation(run.data, "bp4d", run.seed, **_sizes(run.data, run.scale, "bp4d"))
     upper = relation[tuple(torch.triu_indices(len(relation), len(relation), 1))]
-    return {"phi, clipped to [0, 1]": dict(zip(_pairs("bp4d"), upper.tolist(), strict=True))}
+    return {"phi, clipped to [0, 1]": dict(zip(_unit_pairs("bp4d"), upper.tolist(), strict=True))}

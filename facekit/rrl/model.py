@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facekit.data import normalize
 from facekit.nn import Encoder, perceptron
+from facekit.rrl.stages import STRIDES, pool_regions, stage_channels, stage_maps
 
 
 class Features(NamedTuple):
@@ -23,17 +23,6 @@ class Features(NamedTuple):
 
     face: Tensor
     units: Tensor
-
-
-def pool_regions(maps: Tensor, attention: Tensor) -> Tensor:
-    """Mean of feature maps (B, C, H, W) over each AU's region: (B, K, C), zero where a region is empty.
-
-    The attention (B, K, S, S) is resampled to the feature map by averaging, so that any size of picture will do; at
-    the paper's 224 pixels both have 14 x 14 cells.
-    """
-    weight = F.adaptive_avg_pool2d(attention.to(maps), maps.shape[-2:])
-    pooled = torch.einsum("bkhw,bchw->bkc", weight, maps)
-    return pooled / weight.sum(dim=(2, 3)).clamp(min=1e-6)[..., None]
 
 
 class LocalBranch(nn.Module):
@@ -64,18 +53,26 @@ class Branch(nn.Module):
         hidden: width of the projector's hidden layer and of the local branch.
         projection: width P of the projections.
         weights: of the encoder, ``random``, ``imagenet`` or ``cached``.
+        map_stride: of the encoder's map that the regions are read from, one of ``STRIDES``.
+
+    Raises:
+        ValueError: the encoder has no map at this stride.
     """
 
-    def __init__(self, encoder: str, hidden: int, projection: int, weights: str = "random") -> None:
+    def __init__(
+        self, encoder: str, hidden: int, projection: int, weights: str = "random", map_stride: int = 16
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(encoder, weights=weights)
-        self.local = LocalBranch(self.encoder.map_channels, self.encoder.dim, hidden // 4)
+        if map_stride not in STRIDES:
+            raise ValueError(f"the stride of the regions' map is {map_stride}, expected one of {STRIDES}")
+        self.encoder, self.map_stride = Encoder(encoder, weights=weights), map_stride
+        self.local = LocalBranch(stage_channels(self.encoder)[map_stride], self.encoder.dim, hidden // 4)
         self.projector = perceptron((self.encoder.dim, hidden, projection))
 
     def forward(self, images: Tensor, attention: Tensor) -> Features:
         """Images (B, 3, H, W) in [0, 1] and attention maps (B, K, S, S) to features."""
-        maps, face = self.encoder.features(normalize(images))
-        return Features(face, self.local(maps, attention, face))
+        maps, face = stage_maps(self.encoder, normalize(images))
+        return Features(face, self.local(maps[self.map_stride], attention, face))
 
     def project(self, features: Tensor) -> Tensor:
         """Projections (..., P) of features (..., D)."""
@@ -86,16 +83,21 @@ class RegionRelation(nn.Module):
     """RRL: the online network with its predictor q, and the target network.
 
     Args:
-        encoder, weights: see ``Branch``.
+        encoder, weights, map_stride: see ``Branch``.
         hidden: width of the hidden layers of projector and predictor (BYOL's 4096).
         projection: width of projections and predictions (BYOL's 256).
     """
 
     def __init__(
-        self, encoder: str = "swin_t", hidden: int = 4096, projection: int = 256, weights: str = "random"
+        self,
+        encoder: str = "swin_t",
+        hidden: int = 4096,
+        projection: int = 256,
+        weights: str = "random",
+        map_stride: int = 16,
     ) -> None:
         super().__init__()
-        self.online = Branch(encoder, hidden, projection, weights)
+        self.online = Branch(encoder, hidden, projection, weights, map_stride)
         self.predictor = perceptron((projection, hidden, projection))
         self.target = copy.deepcopy(self.online).requires_grad_(False)
 

@@ -19,7 +19,7 @@ from facekit.data import normalize
 from facekit.metrics import unit_f1
 from facekit.nn import Encoder
 from facekit.rrl.data import LabelledFaces, to_unit_range
-from facekit.rrl.model import pool_regions
+from facekit.rrl.stages import pool_stages, stage_maps
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,25 @@ def fit_probe(
 
 
 @torch.no_grad()
-def encode(encoder: Encoder, images: Tensor, attention: Tensor | None = None, batch_size: int = 256) -> Tensor:
+def encode(
+    encoder: Encoder,
+    images: Tensor,
+    attention: Tensor | None = None,
+    strides: Sequence[int] = (16,),
+    batch_size: int = 256,
+) -> Tensor:
     """Frozen features of images (N, 3, H, W): (N, D); or with attention (N, K, S, S) one for each AU, (N, K, D + C).
 
-    The features of an AU are the whole face's, followed by the mean of the encoder's map over the AU's region.
+    The features of an AU are the whole face's, followed by the means over the AU's region of the encoder's maps at
+    these strides, see ``stage_maps``; C is the sum of their channels.
     """
     training = encoder.training
     encoder.eval()
     device, parts = next(encoder.parameters()).device, []
     for rows in torch.arange(len(images)).split(batch_size):
-        maps, face = encoder.features(normalize(to_unit_range(images[rows].to(device))))
+        maps, face = stage_maps(encoder, normalize(to_unit_range(images[rows].to(device))))
         if attention is not None:
-            regions = pool_regions(maps, attention[rows].to(device))
+            regions = pool_stages(maps, attention[rows].to(device), strides)
             face = torch.cat([face[:, None].expand(-1, regions.shape[1], -1), regions], dim=2)
         parts.append(face.cpu())
     encoder.train(training)

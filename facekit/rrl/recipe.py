@@ -13,15 +13,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from facekit.data import DataError
+from facekit.data import DataError, DataSource
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, UNCHANGED, ViewSettings
 from facekit.rrl.data import UNIT_PROTOCOLS, FacePairs, label_relation, unlabelled_faces
 from facekit.rrl.losses import LossWeights, global_loss, local_loss, relation_loss
 from facekit.rrl.model import Features, RegionRelation, parameter_groups
+from facekit.rrl.stages import STRIDES
 from facekit.rrl.transport import transport_cost
 from facekit.training import (
     ConfigError,
     CosineSchedule,
+    TensorSource,
     TrainingConfig,
     TrainingLoop,
     Update,
@@ -58,6 +60,8 @@ class Recipe(TrainingConfig):
     """swin_t, vgg16, resnet18, resnet50 or resnet_tiny."""
     encoder_weights: str = "random"
     """random, imagenet or cached; the paper does not say where its encoder starts."""
+    map_stride: int = 16
+    """4, 8 or 16: of the encoder's map that the regions are read from; the paper's has 14 x 14 cells."""
     hidden: int = 4096
     """Width of the hidden layers of projector and predictor."""
     projection: int = 256
@@ -93,6 +97,8 @@ class Recipe(TrainingConfig):
             raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
         if self.units not in UNIT_PROTOCOLS:
             raise ConfigError(f"units is {self.units!r}, expected one of {', '.join(UNIT_PROTOCOLS)}")
+        if self.map_stride not in STRIDES:
+            raise ConfigError(f"map_stride is {self.map_stride}, expected one of {', '.join(map(str, STRIDES))}")
         if self.regularisation <= 0:
             raise ConfigError(f"regularisation is {self.regularisation}, expected a positive number")
         if not self.weights.by_term():
@@ -110,6 +116,7 @@ class LaptopRecipe(Recipe):
     probe_frames: int = 8
     image_size: int = 64
     encoder: str = "resnet_tiny"
+    map_stride: int = 4
     hidden: int = 256
     projection: int = 64
     steps: int = 1000
@@ -121,15 +128,16 @@ class LaptopRecipe(Recipe):
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
 
 
-def open_pairs(recipe: Recipe) -> FacePairs:
-    """The unlabelled faces of a run, as pairs of views.
+def open_pairs(recipe: Recipe, faces: DataSource | TensorSource | None = None) -> FacePairs:
+    """The unlabelled faces of a run, as pairs of views; ``faces`` saves opening them where they are at hand.
 
     Raises:
         ConfigError: the data that the settings name does not exist or cannot be used.
     """
     views = (recipe.first_view, recipe.second_view) if recipe.augment else (UNCHANGED, UNCHANGED)
     try:
-        faces = unlabelled_faces(recipe.data, recipe.image_size, recipe.faces, recipe.seed, recipe.in_memory)
+        if faces is None:
+            faces = unlabelled_faces(recipe.data, recipe.image_size, recipe.faces, recipe.seed, recipe.in_memory)
     except DataError as error:
         raise ConfigError(str(error)) from error
     return FacePairs(faces, UNIT_PROTOCOLS[recipe.units].units, views)
@@ -148,7 +156,7 @@ def relation_cost(recipe: Recipe) -> Tensor:
 
 def build_model(recipe: Recipe) -> RegionRelation:
     """The networks of a recipe; the initial weights follow from torch's random state."""
-    return RegionRelation(recipe.encoder, recipe.hidden, recipe.projection, recipe.encoder_weights)
+    return RegionRelation(recipe.encoder, recipe.hidden, recipe.projection, recipe.encoder_weights, recipe.map_stride)
 
 
 def rrl_terms(

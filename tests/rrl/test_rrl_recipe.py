@@ -15,6 +15,7 @@ from facekit.rrl import (
     Recipe,
     build_model,
     experiments,
+    kept_encoders,
     load_encoder,
     open_pairs,
     pretrain,
@@ -47,6 +48,7 @@ def test_the_paper_s_settings_are_the_defaults():
         ({"regularisation": 0.0}, "expected a positive number"),
         ({"weights": LossWeights(0, 0, 0)}, "nothing to learn from"),
         ({"preset": "phone"}, "expected one of paper, laptop"),
+        ({"map_stride": 2}, "map_stride is 2, expected one of 4, 8, 16"),
     ],
 )
 def test_mistakes_get_one_sentence(change, sentence):
@@ -106,9 +108,9 @@ def runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-@pytest.mark.parametrize("table", ["table1", "table4", "figure2"])
+@pytest.mark.parametrize("table", ["table1", "table4", "beyond", "figure2"])
 def test_experiments_run_at_the_smallest_scale(table, runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "RUNS", runs)
+    monkeypatch.setattr(kept_encoders, "RUNS", runs)
     result = run_experiment(f"rrl/{table}", scale="smoke", seeds=[0], out=tmp_path / "result.json")
     assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result))
     measured = [cell for row in result["rows"] for cell in row["measured"].values() if cell]
@@ -129,10 +131,10 @@ def test_published_numbers_have_the_printed_means():
 
 
 def test_encoders_are_kept_and_found_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "RUNS", tmp_path)
-    first = experiments.pretrained(SMALL)
-    monkeypatch.setattr(experiments, "training_loop", None)
-    torch.testing.assert_close(experiments.pretrained(SMALL).state_dict(), first.state_dict(), rtol=0, atol=0)
+    monkeypatch.setattr(kept_encoders, "RUNS", tmp_path)
+    first = kept_encoders.pretrained(SMALL)
+    monkeypatch.setattr(kept_encoders, "training_loop", None)
+    torch.testing.assert_close(kept_encoders.pretrained(SMALL).state_dict(), first.state_dict(), rtol=0, atol=0)
     with pytest.raises(TypeError):
-        experiments.pretrained(replace(SMALL, seed=5))
-    assert isinstance(experiments.untrained(SMALL), Encoder)
+        kept_encoders.pretrained(replace(SMALL, seed=5))
+    assert isinstance(kept_encoders.untrained(SMALL), Encoder)
