@@ -97,18 +97,25 @@ class Setting:
         return SIZES[self.scale]
 
 
-def _without(**weights: float) -> Callable[[Recipe], Recipe]:
+def _weighted(**weights: float) -> Callable[[Recipe], Recipe]:
     return lambda recipe: replace(recipe, weights=replace(recipe.weights, **weights))
 
 
 VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
-    "without mesh regularisation": _without(regularizer=0.0),
+    "without mesh regularisation": _weighted(regularizer=0.0),
     "without expression classification": lambda recipe: replace(recipe, unclassified="expression"),
-    "without feature loss": _without(feature=0.0),
+    "without feature loss": _weighted(feature=0.0),
     "decoupled GAN": lambda recipe: recipe,
     "decoupled GAN, linear start": lambda recipe: replace(recipe, linear_start=True),
 }
 """The paper's model, its ablations, and one that the paper does not have: what each changes in the recipe."""
+
+BEYOND: dict[str, Callable[[Recipe], Recipe]] = {
+    "decoupled GAN": VARIANTS["decoupled GAN"],
+    "decoupled GAN, feature loss x 4": _weighted(feature=2.0),
+    "decoupled GAN, pairs repel": lambda recipe: replace(_weighted(feature=2.0)(recipe), contrastive_features=True),
+}
+"""The paper's model, a feature loss in which pairs repel each other, and the paper's with the weight of that one."""
 
 BASELINES = ("MAE", "COMA", "linear 3DMM", "bilinear")
 
@@ -128,19 +135,19 @@ def judges_of(setting: Setting) -> dict[str, TripletJudge]:
 
 @lru_cache(maxsize=64)
 def gan_of(setting: Setting, variant: str) -> DecoupledGAN:
-    """One of ``VARIANTS``, trained."""
-    gan, _ = train_gan(VARIANTS[variant](setting.recipe), meshes_of(setting))
+    """One of ``VARIANTS`` or ``BEYOND``, trained."""
+    gan, _ = train_gan((VARIANTS | BEYOND)[variant](setting.recipe), meshes_of(setting))
     return gan.requires_grad_(False)
 
 
 @lru_cache(maxsize=64)
 def model_of(setting: Setting, method: str) -> FaceSampler:
-    """One of ``VARIANTS`` or ``BASELINES``, trained: a model to sample faces from.
+    """One of ``VARIANTS``, ``BEYOND`` or ``BASELINES``, trained: a model to sample faces from.
 
     Raises:
         KeyError: the method is not known.
     """
-    if method in VARIANTS:
+    if method in VARIANTS | BEYOND:
         return gan_of(setting, method).generator
     autoencoder = replace(setting.sizes.autoencoder, seed=setting.seed)
     makers: dict[str, Callable[[MeshDataset], FaceSampler]] = {
