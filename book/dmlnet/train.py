@@ -1,7 +1,7 @@
 """Train DML-Net (Liu et al., 2021).
 
     python book/dmlnet/train.py --preset laptop --dataset kdef
-    python book/dmlnet/train.py --preset laptop --dataset bu3dfe --dynamic_weights False
+    python book/dmlnet/train.py --preset laptop --dataset bu3dfe --weighting equal
     torchrun --standalone --nproc-per-node=2 book/dmlnet/train.py --data kdef=PATH/TO/KDEF --batch_size 30
 
 The first is minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. Every setting of
@@ -43,7 +43,7 @@ def main(config: Recipe) -> dict[str, float]:
             return {f"test/{name}": rate for name, rate in rates.items()}
 
         models = {"network": network, "objective": objective}
-        memory = {"dynamic weights": objective.dynamic}
+        memory = {"weights": objective.rule}
         return TrainingLoop(config, world, models, updates, evaluate=measure, state=memory).run()
 
 

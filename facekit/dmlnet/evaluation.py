@@ -134,17 +134,27 @@ def _rate(found: Tensor, truth: np.ndarray) -> float:
     return 100.0 * float((found.numpy() == truth).mean())
 
 
+def descent(log: list[dict[str, float]], parts: int) -> dict[str, list[float]]:
+    """Figure 15: the losses of a log by task, divided by their first value; means over ``parts`` equal parts of it.
+
+    A log of fewer lines than parts is given line by line.
+    """
+    tasks = [name for name in ("expression", "pose", "metric") if f"network/{name}" in log[0]]
+    losses = np.array([[line[f"network/{task}"] for task in tasks] for line in log]) / [
+        log[0][f"network/{task}"] for task in tasks
+    ]
+    means = [part.mean(axis=0) for part in np.array_split(losses, min(parts, len(losses)))]
+    return {task: [float(mean[number]) for mean in means] for number, task in enumerate(tasks)}
+
+
 def descent_spread(log: list[dict[str, float]], window: int = 5) -> dict[str, float]:
-    """Figure 15 in two numbers, of losses divided by their first value and averaged over ``window`` lines of a log.
+    """Figure 15 in two numbers, of losses divided by their first mean over ``window`` lines of a log.
 
     ``spread`` is the mean over time of the standard deviation between the tasks: small when all losses fall alike.
     ``roughness`` is the mean rise of a loss from one window to the next, rises alone: zero for a smooth descent.
     """
-    tasks = [name for name in ("expression", "pose", "metric") if f"network/{name}" in log[0]]
-    losses = np.array([[line[f"network/{task}"] for task in tasks] for line in log])
-    size = min(window, len(losses))
-    count = len(losses) // size
-    means = losses[: count * size].reshape(count, size, -1).mean(axis=1)
+    courses = descent(log, max(1, len(log) // window))
+    means = np.array(list(courses.values())).T
     relative = means / means[0]
     rises = np.diff(relative, axis=0).clip(min=0.0)
     return {

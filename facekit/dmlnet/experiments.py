@@ -17,13 +17,15 @@ from facekit.dmlnet.evaluation import (
     answer,
     clustering_scores,
     confusion,
+    descent,
     descent_spread,
     identity_clusters,
     recognition_rates,
     togetherness,
 )
+from facekit.dmlnet.pictures import TRIPLETS
 from facekit.dmlnet.published import SEVEN, SHORT, STEPS
-from facekit.dmlnet.training_runs import Trained, recipe_for, trained
+from facekit.dmlnet.training_runs import Trained, faces_for, recipe_for, trained
 from facekit.experiments import Measured, Run, experiment
 
 PAPER = "Liu et al. 2021"
@@ -187,7 +189,7 @@ def table9(run: Run) -> Measured:
 
     BU-3DFE's six expressions do not hold neutral, so that no neutral face can be named correctly here.
     """
-    sfew = run_of(run, "sfew", "DML-Net", "multipie").test
+    _, sfew = faces_for(run.scale, "sfew", run.data)
     codes = [sfew.expressions.index(name) for name in PROTOCOLS["bu3dfe"].expressions]
 
     def across(found: Trained) -> dict[str, float]:
@@ -239,7 +241,7 @@ for _number, _name in _FIGURES.items():
 def figures10_13(run: Run) -> Measured:
     """What the t-SNE pictures show, as numbers: grouped by expression, and neither by pose nor by subject."""
     rows = {}
-    for method in ("no triplets", "pose triplets", "identity triplets", "both triplets"):
+    for method in TRIPLETS:
         found = run_of(run, "bu3dfe", method)
         scores = clustering_scores(found.answers, found.test)
         rows[method] = {f"silhouette_{name}": score for name, score in scores.items()}
@@ -267,26 +269,34 @@ def figure14(run: Run) -> Measured:
     }
 
 
+TENTHS = tuple(f"{10 * part} %" for part in range(1, 11))
+"""Ends of ten equal parts of a training run."""
+
+
 def _figure15(dataset: str) -> Callable[[Run], Measured]:
     def figure15(run: Run) -> Measured:
-        methods = {"with ADW": "MFE+HPE+JEFL+ADW", "without ADW": "MFE+HPE+JEFL"}
-        return {name: descent_spread(run_of(run, dataset, method).log) for name, method in methods.items()}
+        rows: dict[str, dict[str, float]] = {}
+        for name, method in {"with ADW": "MFE+HPE+JEFL+ADW", "without ADW": "MFE+HPE+JEFL"}.items():
+            log = run_of(run, dataset, method).log
+            rows[name] = descent_spread(log)
+            for task, course in descent(log, len(TENTHS)).items():
+                rows[f"{name}: {task}"] = dict(zip(TENTHS, course, strict=False))
+        return rows
 
     return figure15
 
 
 for _name in ("multipie", "bu3dfe"):
     experiment(
-        f"dmlnet/figure15_{_name}", paper=PAPER, columns=("spread", "roughness"),
-        title=f"Descent of the three losses on {_name}: how unlike each other, how uneven (of their first value)",
+        f"dmlnet/figure15_{_name}", paper=PAPER, columns=("spread", "roughness", *TENTHS),
+        title=f"Descent of the three losses on {_name}: how unlike each other, how uneven, and mean losses of each "
+        "tenth of the run (of their first value)",
     )(_figure15(_name))  # fmt: skip
 
 
 def _beyond(dataset: str) -> Callable[[Run], Measured]:
     def beyond(run: Run) -> Measured:
-        found = run_of(run, dataset, "DML-Net")
-        twice = found._replace(answers=answer(found.network, found.test, twice=True))
-        return {"DML-Net": rates(found), "DML-Net, each face seen twice": rates(twice)}
+        return {method: rates(run_of(run, dataset, method)) for method in ("DML-Net", "DML-Net, progress weights")}
 
     return beyond
 
@@ -294,5 +304,5 @@ def _beyond(dataset: str) -> Callable[[Run], Measured]:
 for _name in ("kdef", "bu3dfe", "multipie"):
     experiment(
         f"dmlnet/beyond_{_name}", paper=PAPER, columns=("pose", "expression"),
-        title=f"Beyond the paper, {_name}: answers for a face and its mirror image, averaged (%)",
+        title=f"Beyond the paper, {_name}: weights that follow what the network knows (%)",
     )(_beyond(_name))  # fmt: skip

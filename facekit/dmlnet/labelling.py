@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from facekit.data import DataSource, label_ids, load_all, normalize, parse_data, pose_classes
 from facekit.dmlnet.data import MARGIN, PROTOCOLS, Faces, cut_faces, load_faces
-from facekit.dmlnet.tuples import FaceLabels, TupleError
+from facekit.dmlnet.tuples import FaceLabels, TupleError, expression_codes
 from facekit.nn import Encoder
 from facekit.training import derive_generator, isolated_random_state
 
@@ -120,14 +120,17 @@ def fill_labels(images: np.ndarray, expression: np.ndarray, yaws: tuple[float, .
 def annotated(
     sources: tuple[DataSource, ...], data: str, size: int, seed: int = 0, effort: Effort = EFFORT
 ) -> tuple[Faces, ...]:
-    """SFEW's parts with the missing labels filled in."""
+    """SFEW's parts with the missing labels filled in.
+
+    Raises:
+        TupleError: a row has an expression that is none of SFEW's seven.
+    """
+    expressions = [expression_codes(source.table, PROTOCOLS["sfew"].expressions) for source in sources]
     readers = train_readers(data, size, seed, effort)
     filled = []
-    for source in sources:
+    for source, expression in zip(sources, expressions, strict=True):
         unknown = FaceLabels(*[np.zeros(len(source), np.int64)] * 3)
         faces = load_faces(source, "sfew", size, unknown)
-        names = PROTOCOLS["sfew"].expressions
-        expression = source.table["expression"].astype(str).map(names.index).to_numpy()
         labels = fill_labels(faces.images, expression, faces.yaws, *readers)
         filled.append(Faces(faces.images, labels, faces.expressions, faces.yaws))
     return tuple(filled)

@@ -1,6 +1,6 @@
 """Losses of DML-Net: hardest triplets for pose and for identity, and weights that follow the losses.
 
-Liu et al. (2021), Section 3.2.3, Eq. (1)-(6), and Section 3.2.4, Eq. (7) and (8).
+Liu et al. (2021), Section 3.2.3, Eq. (1)-(6), and Section 3.2.4, Eq. (7) and (8). ``ProgressWeights`` goes beyond it.
 """
 
 from __future__ import annotations
@@ -168,6 +168,48 @@ class DynamicWeights:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned."""
         self._seen, self._sum, self._means = state["seen"], state["sum"].clone(), list(state["means"])
+
+
+class ProgressWeights:
+    """Beyond the paper: weights that follow what the network knows already, in place of Eq. (8).
+
+    ``lambda_expression = 1``, ``lambda_pose = 1 - k_pose`` and ``lambda_metric = k_expression^2``, with ``k = exp(-L)``
+    of a cross-entropy L: the (geometric) mean probability of the right class, 1 where all is known. The pose counts
+    less the better it is known. The metric term waits until expressions are: k^2 is how likely both faces of a pair
+    are recognised, and to push pairs about before that only draws all of them together.
+
+    Args:
+        tasks: names of the losses, of ``expression``, ``pose`` and ``metric``.
+        memory: k is a running mean over mini-batches, which keeps this share of its value. It begins with 0.
+    """
+
+    def __init__(self, tasks: Sequence[str], memory: float = 0.9) -> None:
+        if "expression" not in tasks or not 0.0 <= memory < 1.0:
+            raise ValueError(f"tasks are {', '.join(tasks)} and memory is {memory}, expected an expression and [0, 1)")
+        self.tasks, self.memory = tuple(tasks), memory
+        self._known = dict.fromkeys([task for task in tasks if task != "metric"], 0.0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The present weights by task."""
+        weights = {"expression": 1.0, "pose": 1.0 - self._known.get("pose", 0.0)}
+        weights["metric"] = self._known["expression"] ** 2
+        return {task: weights[task] for task in self.tasks}
+
+    def observe(self, losses: Mapping[str, Tensor]) -> None:
+        """Take in the losses of one mini-batch, means over the processes of what each of them holds."""
+        values = torch.stack([losses[task].detach().double() for task in self._known])
+        known = torch.exp(-reduce_with_gradient(values, "mean")).tolist()
+        for task, value in zip(self._known, known, strict=True):
+            self._known[task] = self.memory * self._known[task] + (1.0 - self.memory) * value
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return dict(self._known)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state_dict` returned."""
+        self._known = dict(state)
 
 
 def _same(labels: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from facekit.data import DataError
 from facekit.dmlnet.baselines import IslandLoss
 from facekit.dmlnet.data import PROTOCOLS, Faces, load_faces, open_sources
 from facekit.dmlnet.labelling import Effort, annotated
-from facekit.dmlnet.losses import BatchLabels, DynamicWeights, metric_losses
+from facekit.dmlnet.losses import BatchLabels, DynamicWeights, ProgressWeights, metric_losses
 from facekit.dmlnet.model import DENSE_STD, SOFTMAX_STD, DMLNet
 from facekit.dmlnet.tuples import FiveTupleSampler
 from facekit.training import (
@@ -44,6 +44,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "centre": (),
 }
 """Setting ``metric`` -> the kinds of triplets that it takes."""
+WEIGHTINGS = ("dynamic", "equal", "progress")
 
 
 @dataclass
@@ -78,8 +79,8 @@ class Recipe(TrainingConfig):
     metric: str = "both"
     """Triplets of the joint embedding (JEFL): both, pose, identity or none; for baselines expression (an ordinary
     triplet network), centre or island."""
-    dynamic_weights: bool = True
-    """Weights that follow the losses (ADW); otherwise all count the same."""
+    weighting: str = "dynamic"
+    """Of the three losses: dynamic (ADW, Eq. 8), equal, or progress (beyond the paper: what is known already)."""
     weight_total: float = 2.0
     """K of Eq. (8)."""
     temperature: float = 2.0
@@ -110,7 +111,9 @@ class Recipe(TrainingConfig):
 
     def check(self) -> None:
         super().check()
-        for name, known in (("preset", PRESETS), ("dataset", PROTOCOLS), ("metric", METRICS)):
+        for name, known in (
+            ("preset", PRESETS), ("dataset", PROTOCOLS), ("metric", METRICS), ("weighting", WEIGHTINGS)
+        ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
         if self.channels not in (1, 3):
@@ -197,7 +200,10 @@ class Objective(nn.Module):
         self.recipe, self._network = recipe, [network]  # a list, so that the network's weights are not listed twice
         metric = recipe.metric != "none"
         self.tasks = ["expression", *["pose"] * recipe.pose_branch, *["metric"] * metric]
-        self.dynamic = DynamicWeights(self.tasks, recipe.weight_total, recipe.temperature, recipe.window)
+        if recipe.weighting == "progress":
+            self.rule: DynamicWeights | ProgressWeights = ProgressWeights(self.tasks)
+        else:
+            self.rule = DynamicWeights(self.tasks, recipe.weight_total, recipe.temperature, recipe.window)
         spread = {"island": 10.0, "centre": 0.0}.get(recipe.metric)
         self.island = None if spread is None else IslandLoss(classes, recipe.embedding, spread)
 
@@ -213,14 +219,20 @@ class Objective(nn.Module):
         return terms
 
     def weights(self, terms: Mapping[str, Tensor], step: Step) -> dict[str, float]:
-        """lambda_1 to lambda_3; while the pose branch is frozen its loss does not count, and the others do alike."""
-        if self.recipe.pose_branch and step.index < self.recipe.frozen_steps:
+        """lambda_1 to lambda_3; while the pose branch is frozen its loss does not count.
+
+        With the paper's weights the other two then count alike, and Eq. (8) begins afterwards.
+        """
+        frozen = self.recipe.pose_branch and step.index < self.recipe.frozen_steps
+        if frozen and self.recipe.weighting != "progress":
             return {task: float(task != "pose") for task in self.tasks}
-        if not self.recipe.dynamic_weights or len(self.tasks) == 1:
+        if self.recipe.weighting == "equal" or len(self.tasks) == 1:
             weights = dict.fromkeys(self.tasks, 1.0)
         else:
-            weights = self.dynamic.weights
-            self.dynamic.observe(terms)
+            weights = self.rule.weights
+            self.rule.observe(terms)
+        if frozen:
+            return {**weights, "pose": 0.0}
         step.log(**{f"weight_{task}": weight for task, weight in weights.items()})
         return weights
 

@@ -28,7 +28,7 @@ SCALES = {
         subjects=10, face_size=16, steps=4, batch_size=20, frozen_steps=1, log_every=1,
         labelling=Effort(sources=12, people=6, steps=60, encoder="resnet_tiny"),
     ),
-    "notebook": LaptopRecipe(face_size=32, steps=200, decay_steps=20, frozen_steps=20, log_every=4),
+    "notebook": LaptopRecipe(face_size=32, steps=300, decay_steps=30, frozen_steps=30, log_every=4),
     "small": LaptopRecipe(
         subjects=0, face_size=64, encoder="resnet18", steps=4000, decay_steps=400, frozen_steps=200, ema=0.999,
         labelling=Effort(sources=400, people=300, steps=1500, encoder="resnet18"),
@@ -41,19 +41,20 @@ SIZES: Mapping[tuple[str, str], dict[str, int]] = {
     ("smoke", "kdef"): {"sessions": 1},
     ("smoke", "bu3dfe"): {"views": 3, "subjects": 6},
     ("smoke", "sfew"): {"subjects": 30},
-    ("notebook", "kdef"): {"sessions": 1},
-    ("notebook", "bu3dfe"): {"views": 5, "subjects": 20},
+    ("notebook", "kdef"): {"sessions": 1, "subjects": 70},
+    ("notebook", "bu3dfe"): {"views": 5, "subjects": 30},
+    ("notebook", "multipie"): {"subjects": 80},
     ("notebook", "sfew"): {"subjects": 350},
     ("small", "bu3dfe"): {"subjects": 40},
 }
 """Sizes of the twins, where they differ from the published ones and from the recipe's."""
 
-PLAIN = {"pose_branch": False, "metric": "none", "tuples": False, "dynamic_weights": False}
+PLAIN = {"pose_branch": False, "metric": "none", "tuples": False, "weighting": "equal"}
 _CHANGES: tuple[dict[str, Any], ...] = (
     {**PLAIN, "channels": 1},
     PLAIN,
-    {"metric": "none", "tuples": False, "dynamic_weights": False},
-    {"dynamic_weights": False},
+    {"metric": "none", "tuples": False, "weighting": "equal"},
+    {"weighting": "equal"},
     {},
 )
 METHODS: dict[str, dict[str, Any]] = {
@@ -65,6 +66,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "pose triplets": {"metric": "pose"},
     "identity triplets": {"metric": "identity"},
     "both triplets": {},
+    "DML-Net, progress weights": {"weighting": "progress"},
 }
 """Method -> the settings in which it differs from the full network."""
 
@@ -129,7 +131,7 @@ def train_network(recipe: Recipe, faces: Faces, initial: DMLNet | None = None) -
         models = {"network": network, "objective": objective}
         updates = [network_update(recipe, network, objective, faces)]
         recipe = replace(recipe, out_dir=folder, save_every=recipe.steps)
-        loop = TrainingLoop(recipe, world, models, updates, state={"dynamic weights": objective.dynamic})
+        loop = TrainingLoop(recipe, world, models, updates, state={"weights": objective.rule})
         loop.run()
         with loop.averaged():
             weights = {name: value.clone() for name, value in network.state_dict().items()}

@@ -70,16 +70,24 @@ def face_labels(table: pd.DataFrame, expressions: Sequence[str], yaws: Sequence[
         if len(missing):
             value = str(table[column].iloc[missing[0]]) if column in table else "no such column"
             raise TupleError(f"row {missing[0]} has no {column} label ({value!r}); fill it first, or leave the row out")
+    yaw = table["yaw"].to_numpy(dtype=np.float64)
+    poses = pose_classes(yaw, np.unique(yaw) if yaws is None else yaws)
+    return FaceLabels(expression_codes(table, expressions), poses, label_ids(table["subject"])[0])
+
+
+def expression_codes(table: pd.DataFrame, expressions: Sequence[str]) -> np.ndarray:
+    """Numbers (N,) int64 of a manifest's expressions among ``expressions``.
+
+    Raises:
+        TupleError: a row has another expression, or none; the row is named.
+    """
     codes = expression_ids(table["expression"], expressions)
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         found = str(table["expression"].iloc[unknown[0]])
         known = "a class of this data" if found in EXPRESSION_LABELS else "an expression"
         raise TupleError(f"row {unknown[0]} has expression {found!r}, which is not {known}: {', '.join(expressions)}")
-    yaw = table["yaw"].to_numpy(dtype=np.float64)
-    return FaceLabels(
-        codes, pose_classes(yaw, np.unique(yaw) if yaws is None else yaws), label_ids(table["subject"])[0]
-    )
+    return codes
 
 
 def five_tuples(labels: FaceLabels, seed: int = 0, epoch: int = 0) -> np.ndarray:

@@ -71,10 +71,10 @@ def test_the_paper_s_scale_has_the_paper_s_settings():
 
 def test_the_ablation_adds_one_part_at_a_time():
     settings = [recipe_for("paper", "kdef", method) for method in list(METHODS)[:5]]
-    parts = [(r.channels, r.pose_branch, r.metric, r.dynamic_weights) for r in settings]
+    parts = [(r.channels, r.pose_branch, r.metric, r.weighting) for r in settings]
     assert parts == [
-        (1, False, "none", False), (3, False, "none", False), (3, True, "none", False),
-        (3, True, "both", False), (3, True, "both", True),
+        (1, False, "none", "equal"), (3, False, "none", "equal"), (3, True, "none", "equal"),
+        (3, True, "both", "equal"), (3, True, "both", "dynamic"),
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from facekit.dmlnet import (
     BatchLabels,
     DynamicWeights,
     IslandLoss,
+    ProgressWeights,
     hardest_triplets,
     metric_losses,
     pose_pairs,
@@ -160,6 +161,30 @@ def test_weights_continue_from_a_checkpoint():
     observe(one, *rest)
     observe(other, *rest)
     assert one.weights == other.weights and one.weights["a"] != one.weights["b"]
+
+
+def test_the_metric_term_waits_for_expressions_and_the_pose_makes_room():
+    weights = ProgressWeights(["expression", "pose", "metric"], memory=0.0)
+    assert weights.weights == {"expression": 1.0, "pose": 1.0, "metric": 0.0}
+    known = {"expression": 0.5, "pose": 0.9}
+    weights.observe({name: torch.tensor(-math.log(share)) for name, share in known.items()})
+    assert weights.weights == pytest.approx({"expression": 1.0, "pose": 0.1, "metric": 0.25})
+    without_pose = ProgressWeights(["expression", "metric"])
+    without_pose.observe({"expression": torch.tensor(0.0)})
+    assert without_pose.weights == pytest.approx({"expression": 1.0, "metric": 0.01}), "a tenth of the way to 1"
+    with pytest.raises(ValueError, match="tasks are pose"):
+        ProgressWeights(["pose"])
+    with pytest.raises(ValueError, match=r"memory is 1\.0"):
+        ProgressWeights(["expression"], memory=1.0)
+
+
+def test_progress_continues_from_a_checkpoint():
+    one, other = (ProgressWeights(["expression", "pose", "metric"]) for _ in range(2))
+    one.observe({"expression": torch.tensor(1.0), "pose": torch.tensor(0.2)})
+    other.load_state_dict(one.state_dict())
+    for weights in (one, other):
+        weights.observe({"expression": torch.tensor(0.5), "pose": torch.tensor(0.1)})
+    assert one.weights == other.weights != ProgressWeights(one.tasks).weights
 
 
 def test_island_loss_is_the_centre_loss_and_the_angles_between_centres():

@@ -7,6 +7,7 @@ import torch
 
 from facekit.data import normalize, twin
 from facekit.dmlnet import (
+    PROTOCOLS,
     DMLDataError,
     DMLNet,
     Effort,
@@ -14,6 +15,7 @@ from facekit.dmlnet import (
     Faces,
     ParallelEncoders,
     TupleError,
+    annotated,
     answer,
     bands,
     cluster_people,
@@ -206,6 +208,14 @@ def test_identity_clusters_are_of_frontal_faces_taken_for_the_expression(kdef):
     assert ((clusters >= 0) == (test.labels.pose == test.yaws.index(0.0))).all()
     with pytest.raises(ValueError, match="0 frontal faces were taken for fear"):
         identity_clusters(happy, test, "fear", 2)
+
+
+def test_an_unknown_expression_is_named_before_labels_are_filled_in():
+    """Multi-PIE's people smile and squint, which is none of SFEW's seven."""
+    smiling, _ = open_sources("world", "multipie", 16, 4)
+    row = int(np.flatnonzero(~smiling.table["expression"].isin(PROTOCOLS["sfew"].expressions))[0])
+    with pytest.raises(TupleError, match=f"row {row} has expression '.*', which is not a class of this data"):
+        annotated((smiling,), "world", 16)
 
 
 def test_labels_must_fit_the_pictures():

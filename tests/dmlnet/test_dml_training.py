@@ -106,6 +106,7 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path):
     [
         (("--batch_size", 21), "batch_size is 21, expected a multiple of 5"),
         (("--metric", "triplets"), "metric is 'triplets', expected one of none, pose, identity, both"),
+        (("--weighting", "none"), "weighting is 'none', expected one of dynamic, equal, progress"),
         (("--dataset", "lfw"), "dataset is 'lfw', expected one of kdef"),
         (("--channels", 2), "channels is 2, expected 3 (face, eyes, mouth) or 1 (face)"),
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
@@ -138,6 +139,18 @@ def test_the_pose_branch_stands_still_at_first_and_its_loss_does_not_count():
         for one, other in zip(trained.pose_branch.parameters(), after.pose_branch.parameters(), strict=True)
     ]
     assert all(moved), "afterwards the branch learns"
+
+
+def test_progress_weights_begin_with_the_run():
+    """Also while the pose branch is frozen, whose loss does not count until then."""
+    settings = recipe(weighting="progress")
+    objective = Objective(settings, build_network(settings, noise_faces()), 4)
+    world, terms = World(0, 1, torch.device("cpu")), {name: torch.tensor(0.0) for name in objective.tasks}
+    found = [objective.weights(terms, Step(index, 6, "network", 0, 0, world, 0)) for index in range(5)]
+    assert [weights["pose"] == 0.0 for weights in found] == [True, True, True, False, False]
+    metric = [weights["metric"] for weights in found]
+    assert metric[0] == 0.0 and metric == sorted(metric) and metric[4] == pytest.approx((1 - 0.9**4) ** 2)
+    assert all(weights["expression"] == 1.0 for weights in found)
 
 
 def test_mirrored_faces_have_the_opposite_pose():
