@@ -209,6 +209,16 @@ def test_search_works_without_a_server(page):
     assert not page.errors
 
 
+def test_dark_pages_print_in_black_on_white(page):
+    page.resize(*LAPTOP)
+    page.open((HTML / "book" / "notation.html").as_uri())
+    page.run("document.documentElement.dataset.theme = 'dark'")
+    page.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.run("document.documentElement.dataset.theme") == "light"
+    page.run("window.dispatchEvent(new Event('afterprint'))")
+    assert page.run("document.documentElement.dataset.theme") == "dark"
+
+
 def test_tables_sort_by_a_click(page):
     page.resize(*LAPTOP)
     page.open((HTML / "book" / "scoreboard.html").as_uri())
