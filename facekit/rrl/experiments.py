@@ -38,7 +38,7 @@ class Scale:
 
 
 _NOTEBOOK = LaptopRecipe(
-    faces=1500, image_size=48, steps=200, batch_size=32, base_learning_rate=0.016, warmup=10, save_every=10_000
+    faces=1000, image_size=48, steps=100, batch_size=32, base_learning_rate=0.016, warmup=10, save_every=10_000
 )
 _QUICK = ProbeSettings(steps=150, batch_size=256, learning_rate=3e-3, weight_decay=0.1)
 SCALES = {
