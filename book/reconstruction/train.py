@@ -5,11 +5,11 @@
     torchrun --standalone --nproc-per-node=8 book/reconstruction/train.py --data world:ict=PATH/TO/ict_facekit.npz
     torchrun --standalone --nproc-per-node=8 book/reconstruction/train.py --data 300wlp=PATH,celeba=PATH,bfm=PATH
 
-The first is minutes on two cores, the last takes licensed copies (``facekit.reconstruction.copies``). Without ``--preset
-laptop`` the sizes are the paper's and want GPUs (and, with ``--workers``, cores that render). Every setting of
-``facekit.reconstruction.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``: the settings,
-metrics.jsonl, checkpoints, weights.pt, and in samples/ the first photographs' faces as PLY files. The same command
-continues it.
+The first is minutes on two cores, the last takes licensed copies (``facekit.reconstruction.copies``). Without
+``--preset laptop`` the sizes are the paper's and want GPUs (and, with ``--workers``, cores that render). Every
+setting of ``facekit.reconstruction.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``:
+the settings, metrics.jsonl, checkpoints, weights.pt, and in samples/ the first photographs' faces as PLY files. The
+same command continues it.
 """
 
 import argparse

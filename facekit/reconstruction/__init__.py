@@ -30,6 +30,7 @@ from facekit.reconstruction.evaluation import (
     scan_errors,
     verification,
 )
+from facekit.reconstruction.figures import figure_pictures
 from facekit.reconstruction.losses import (
     LossWeights,
     center_loss,
@@ -43,7 +44,7 @@ from facekit.reconstruction.losses import (
     wasserstein_divergence,
 )
 from facekit.reconstruction.material import Material, build_models, open_material
-from facekit.reconstruction.methods import train
+from facekit.reconstruction.methods import SCALES, train
 from facekit.reconstruction.model import CODE_SIZES, Codes, Face, FaceEncoder, Reconstructor, build_reconstructor
 from facekit.reconstruction.objective import Objective, Recognizer, WarmUp
 from facekit.reconstruction.photo import (
@@ -68,11 +69,13 @@ from facekit.reconstruction.recipe import (
     objective,
     updates,
 )
+from facekit.reconstruction.start import ridge, start_codes
 
 __all__ = [
     "CODE_SIZES",
     "CONDITIONS",
     "PRESETS",
+    "SCALES",
     "AlbedoDecoder",
     "Codes",
     "ConvolutionalAlbedo",
@@ -105,6 +108,7 @@ __all__ = [
     "encode",
     "export",
     "face_prior",
+    "figure_pictures",
     "find_detector",
     "find_face",
     "fit_photos",
@@ -126,11 +130,13 @@ __all__ = [
     "read_landmarks",
     "read_photo",
     "reconstruct_photo",
+    "ridge",
     "scan_errors",
     "shape_loss",
     "smoothness_loss",
     "softmax_loss",
     "spread",
+    "start_codes",
     "symmetry_loss",
     "train",
     "training_photos",

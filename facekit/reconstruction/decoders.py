@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facekit.meshes import MeshHierarchy, SparseOperator, chebyshev_laplacian
+from facekit.morphable import LinearFaceModel
 from facekit.nn import ChebyshevConv, MeshPool, MeshUnpool
 
 ORDER = 6
@@ -61,15 +62,31 @@ class ShapeDecoder(nn.Module):
     """f_shape: identity and expression codes to vertices (B, V, 3) in millimetres, the head upright.
 
     The graph decoder's output is a displacement from the template, in units of ``unit`` millimetres.
+
+    With ``prior`` it is a displacement from a face of this 3DMM instead, whose coefficients are the first numbers of
+    the two codes; it is zero at first. This is not the paper's.
     """
 
-    def __init__(self, sizes: tuple[int, int], template: Tensor, unit: float, graph: GraphDecoder) -> None:
+    def __init__(
+        self,
+        sizes: tuple[int, int],
+        template: Tensor,
+        unit: float,
+        graph: GraphDecoder,
+        prior: LinearFaceModel | None = None,
+    ) -> None:
         super().__init__()
-        self.sizes, self.unit, self.graph = sizes, unit, graph
+        self.sizes, self.unit, self.graph, self.prior = sizes, unit, graph, prior
         self.register_buffer("template", template, persistent=False)
+        if prior is not None:
+            nn.init.zeros_(graph.last.weight)
 
     def forward(self, identity: Tensor, expression: Tensor) -> Tensor:
-        return self.template + self.unit * self.graph(torch.cat([identity, expression], dim=1))
+        displacement = self.unit * self.graph(torch.cat([identity, expression], dim=1))
+        if self.prior is None:
+            return self.template + displacement
+        codes = identity[:, : self.prior.num_identity], expression[:, : self.prior.num_expression]
+        return self.prior.shape(*codes) + displacement
 
 
 class AlbedoDecoder(nn.Module):

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from facekit.reconstruction import baselines
+from facekit.reconstruction import baselines, evaluation
 from facekit.reconstruction.losses import LossWeights
 from facekit.reconstruction.material import Material, open_material
 from facekit.reconstruction.model import Reconstructor
 from facekit.reconstruction.recipe import LaptopRecipe, Networks, Recipe, updates
+from facekit.reconstruction.start import start_codes
 from facekit.training import TrainingLoop, distributed_run, read_metrics
 
 
@@ -32,14 +34,15 @@ class Sizes:
 
 
 NOTEBOOK = LaptopRecipe(
-    people=60, photos=6, sources=200, views=2, steps=700, warm_up=300, texture_from=10_000, progress=False
-)
+    people=60, photos=6, sources=600, views=2, widths=(16, 8), steps=1200, warm_up=1000, critic_every=4,
+    texture_from=10_000, progress=False,
+)  # fmt: skip
 SCALES: dict[str, tuple[Recipe, Sizes]] = {
     "smoke": (
         replace(NOTEBOOK, scanned=60, people=4, photos=2, sources=4, image_size=32, steps=3, warm_up=1, batch_size=8),
         Sizes(1, 3, 4, 60, 2, 1, 3),
     ),
-    "notebook": (NOTEBOOK, Sizes(12, 4, 200, 200, 4, 2, 60)),
+    "notebook": (NOTEBOOK, Sizes(12, 4, 200, 200, 4, 1, 60)),
     "small": (replace(LaptopRecipe(), level=1, factors=(4, 4, 4), widths=(64, 32, 16), image_size=64, steps=6000,
                       warm_up=2000, texture_from=10_000,
                       progress=False), Sizes(53, 6, 500, 200, 6)),
@@ -85,6 +88,8 @@ def train(
             )
         if backbone is not None:
             networks.model.encoder.backbone.load_state_dict(backbone)
+            if linear or recipe.from_prior:
+                start_codes(networks.model.encoder, stuff.labelled)
         networks.to(world.device)
         steps = updates(recipe, stuff, networks, prior)
         loop = TrainingLoop(recipe, world, {"networks": networks}, steps, double_backward=["networks"])
@@ -110,10 +115,14 @@ VARIANTS: dict[str, Mapping[str, object]] = {
     "w/o L_recog": {"weights": LossWeights(softmax=0.0, center=0.0)},
     "w/o L_adv": {"weights": LossWeights(adversarial=0.0)},
     "conventional smoothing": {"conventional_smoothing": True},
-    "trained neutral code": {"weights": LossWeights(neutral=1.0)},
+    "from the 3DMM": {"from_prior": True, "weights": LossWeights(neutral=1.0)},
     "linear 3DMM regressor": {},
+    "CNN albedo": {},
+    "w/o mask and symmetry": {"masked": False, "weights": LossWeights(symmetry=0.0)},
+    "CNN albedo w/o mask and symmetry": {"masked": False, "weights": LossWeights(symmetry=0.0)},
 }
-"""What each method changes in the recipe."""
+"""What each method changes in the recipe; with a CNN albedo, the second half of the steps trains the convolutional
+albedo decoder."""
 
 
 @lru_cache(maxsize=32)
@@ -121,5 +130,16 @@ def trained(data: str, scale: str, seed: int, variant: str) -> Trained:
     """One of ``VARIANTS``, trained once for all experiments of a process."""
     recipe = replace(SCALES[scale][0], data=data, seed=seed, **VARIANTS[variant])
     recipe = replace(recipe, steps=recipe.steps - recipe.warm_up, warm_up=0)
+    if variant.startswith("CNN"):
+        recipe = replace(recipe, texture_from=recipe.steps // 2)
     start = backbone(data, scale, seed)
     return train(recipe, material(data, scale, seed), variant == "linear 3DMM regressor", start)
+
+
+def neutral_code(result: Trained) -> Tensor:
+    """The neutral expression code of a method: zero where it is a coefficient or was trained to be neutral, otherwise
+    the mean over calm photographs."""
+    model = result.model
+    if isinstance(model.shape_decoder, baselines.LinearShape) or model.shape_decoder.prior is not None:
+        return torch.zeros(model.encoder.heads["expression"].out_features)
+    return evaluation.neutral_expression(model, result.material.labelled)

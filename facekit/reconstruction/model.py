@@ -168,6 +168,7 @@ def build_reconstructor(
     factors: Sequence[float] = (4, 4, 4, 4),
     widths: Sequence[int] = (128, 64, 32, 16),
     sizes: dict[str, int] | None = None,
+    from_prior: bool = False,
 ) -> tuple[Reconstructor, MeshHierarchy]:
     """The paper's model for a 3DMM of the face region, and the mesh hierarchy that it stands on.
 
@@ -177,12 +178,14 @@ def build_reconstructor(
         factors: by how much each step of the hierarchy divides the vertices, finest first.
         widths: filters of the graph convolutions, coarsest first.
         sizes: lengths of the codes, ``CODE_SIZES`` if not given.
+        from_prior: let the shape decoder add to faces of the 3DMM instead of the template, see ``ShapeDecoder``.
     """
     sizes = dict(CODE_SIZES) | (sizes or {})
     hierarchy = MeshHierarchy.build(prior.mean, prior.faces, factors)
     encoder = FaceEncoder(backbone, weights, sizes)
     codes = (sizes["identity"], sizes["expression"])
-    shape = ShapeDecoder(codes, prior.mean, spread(prior), GraphDecoder(sum(codes), hierarchy, widths))
+    graph = GraphDecoder(sum(codes), hierarchy, widths)
+    shape = ShapeDecoder(codes, prior.mean, spread(prior), graph, prior if from_prior else None)
     skin = prior.albedo(torch.zeros(1, prior.num_texture))[0]
     albedo = AlbedoDecoder(skin, GraphDecoder(sizes["identity"], hierarchy, widths))
     with torch.no_grad():

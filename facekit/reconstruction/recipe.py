@@ -79,6 +79,8 @@ class Recipe(TrainingConfig):
     """Share of both learning rates at which a cosine ends; 1 keeps them constant, as in the paper."""
     critic_every: int = 1
     """Steps between two updates of the critic."""
+    from_prior: bool = False
+    """Start the shape decoder as the linear 3DMM and the codes as its coefficients; not the paper's."""
     conventional_smoothing: bool = False
     masked: bool = True
     weights: LossWeights = field(default_factory=LossWeights)
@@ -142,7 +144,13 @@ class Networks(nn.Module):
     def __init__(self, recipe: Recipe, prior: LinearFaceModel, people: int) -> None:
         super().__init__()
         self.model, hierarchy = build_reconstructor(
-            prior, recipe.image_size, recipe.encoder, recipe.encoder_weights, recipe.factors, recipe.widths
+            prior,
+            recipe.image_size,
+            recipe.encoder,
+            recipe.encoder_weights,
+            recipe.factors,
+            recipe.widths,
+            from_prior=recipe.from_prior,
         )
         self.recognizer = Recognizer(self.model.encoder.heads["identity"].out_features, people)
         self.critic = MeshCritic(hierarchy, prior.mean, spread(prior), recipe.widths)

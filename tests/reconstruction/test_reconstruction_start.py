@@ -1,0 +1,97 @@
+"""Codes that start as coefficients of the 3DMM, the decoder that adds to its faces, and the pictures of the chapter."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facekit.data import normalize
+from facekit.reconstruction import (
+    CODE_SIZES,
+    Networks,
+    Photos,
+    build_reconstructor,
+    figure_pictures,
+    linear_reconstructor,
+    open_material,
+    ridge,
+    start_codes,
+    train,
+)
+from facekit.training import TensorSource
+
+
+def test_ridge_is_the_minimum_of_its_loss():
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(40, 6, generator=random).double(), torch.randn(40, 3, generator=random).double()
+    weight, bias = (part.requires_grad_() for part in ridge(x, y, 0.3))
+    variance = (x - x.mean(dim=0)).square().mean(dim=0).mean()
+    loss = (x @ weight.T + bias - y).square().sum() / 40 + 0.3 * variance * weight.square().sum()
+    slopes = torch.autograd.grad(loss, [weight, bias])
+    assert all(slope.abs().max() < 1e-10 for slope in slopes)
+
+
+def photos_with_coefficients_in_sight(prior, encoder, count=120):
+    """Random pictures whose coefficients are linear functions of the features that the encoder finds."""
+    random = torch.Generator().manual_seed(1)
+    images = torch.rand(count, 3, 32, 32, generator=random)
+    with torch.no_grad():
+        features = encoder.backbone(normalize((255 * images).round() / 255)).double()
+    features = (features - features.mean(dim=0)) / (features.std(dim=0) + 1e-6)
+    number = prior.num_identity + prior.num_expression
+    codes = features @ torch.randn(features.shape[1], number, generator=random).double() / 10
+    names = ("fitted_identity_code", "fitted_expression_code")
+    parts = dict(zip(names, codes.float().split([prior.num_identity, prior.num_expression], dim=1), strict=True))
+    blank = {"mask": torch.ones(count, 1, 32, 32, dtype=torch.bool), "landmarks": torch.zeros(count, 68, 2)}
+    return Photos(TensorSource(image=images, **blank, **parts), torch.arange(count), count, labelled=True)
+
+
+def test_heads_start_as_coefficients(prior):
+    torch.manual_seed(0)
+    model = linear_reconstructor(prior.model, 32, "resnet_tiny", "random").eval()
+    images = torch.rand(4, 3, 32, 32)
+    pose = model.encoder(images).pose
+    photos = photos_with_coefficients_in_sight(prior.model, model.encoder)
+    mean = photos.source.batch(torch.arange(120))["fitted_identity_code"].var()
+    start_codes(model.encoder, photos)
+    batch = photos.batch(torch.arange(120))
+    with torch.no_grad():
+        found = model.encoder(batch["image"])
+    kept = found.identity[:, : prior.model.num_identity]
+    assert (kept - batch["shape_code"]).square().mean() < 0.7 * mean
+    assert torch.equal(model.encoder(images).pose, pose), "the other heads stay"
+
+
+def test_a_decoder_from_the_prior_starts_as_the_prior(prior):
+    model, _ = build_reconstructor(prior.model, 32, "resnet_tiny", "random", (4, 4), (8, 4), from_prior=True)
+    identity, expression = torch.randn(2, CODE_SIZES["identity"]), torch.randn(2, CODE_SIZES["expression"])
+    wanted = prior.model.shape(identity[:, :10], expression[:, :6])
+    torch.testing.assert_close(model.shape_decoder(identity, expression), wanted, atol=1e-3, rtol=0)
+    loss = (model.shape_decoder(identity, expression) - wanted - 1).square().mean()
+    loss.backward()
+    assert model.shape_decoder.graph.last.weight.grad.abs().sum() > 0, "and may leave it"
+
+
+def test_a_backbone_is_needed_to_start_from_the_prior(recipe):
+    chosen = replace(recipe, from_prior=True, steps=1)
+    material = open_material(chosen)
+    cold = train(chosen, material).model
+    torch.manual_seed(chosen.seed)
+    warm = Networks(chosen, material.prior.model, material.labelled.people).model.encoder.backbone.state_dict()
+    started = train(chosen, material, backbone=warm).model
+    rows = cold.encoder.heads["identity"].weight[:10] - started.encoder.heads["identity"].weight[:10]
+    assert rows.abs().max() > 0.01
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return figure_pictures("world", "smoke", 0)
+
+
+def test_pictures_of_the_chapter(pictures):
+    shapes = {name: grid.shape[:2] for name, grid in pictures.items()}
+    assert shapes == {"lights": (4, 4), "wild": (5, 5), "shapes": (3, 6), "skin": (3, 9)}
+    for name, grid in pictures.items():
+        assert grid.shape[2:] == (3, 64, 64) and grid.dtype == "uint8"
+        spread = grid.reshape(-1, 3 * 64 * 64).std(axis=1)
+        assert (spread > 5).all(), f"{name}: an empty picture"
