@@ -76,8 +76,11 @@ def parse_mesh(content: bytes, path: str | Path, allow: Collection[str] = RAW_SC
     except Exception as error:
         raise MeshError(f"{path}: cannot be read as {ending[1:].upper()}: {error or type(error).__name__}") from error
     check_mesh(mesh.vertices, mesh.faces, str(path), allow)
-    for label in ("uv", "corner_uv", "albedo"):
+    shapes = {"uv": (len(mesh.vertices), 2), "corner_uv": (len(mesh.faces), 3, 2), "albedo": (len(mesh.vertices), 3)}
+    for label, shape in shapes.items():
         values = getattr(mesh, label)
+        if values is not None and tuple(values.shape) != shape:
+            raise MeshError(f"{path}: {label} has the shape {tuple(values.shape)}, expected {shape}")
         if values is not None and not values.isfinite().all():
             raise MeshError(f"{path}: {label} holds a number that is not finite")
     return mesh

@@ -56,8 +56,8 @@ def parse_ply(content: bytes) -> dict[str, np.ndarray | None]:
     Polygons (a, b, c, d, ...) become the triangles (a, b, c), (a, c, d), ..., in the file's order.
 
     Returns:
-        `vertices (V, 3)` float64; `faces (F, 3)` int64; `uv (V, 2)` or None; `corner_uv (F, 3, 2)` or None, from the
-        faces' `texcoord`; `colours (V, 3)` in [0, 1] or None.
+        `vertices (V, 3)`, `faces (F, 3)` and `uv (V, 2)` or None, of the kinds that are stored; `corner_uv (F, 3, 2)` or
+        None, from the faces' `texcoord`; `colours (V, 3)` in [0, 1] or None.
 
     Raises:
         PlyError: if the head is none, or the rest of the file is not what the head says.
@@ -79,9 +79,9 @@ def parse_ply(content: bytes) -> dict[str, np.ndarray | None]:
     places = fans(sizes)
     pair = next((pair for pair in _UV if set(pair) <= set(vertex)), None)
     return {
-        "vertices": np.stack([vertex[key] for key in "xyz"], 1).astype(np.float64),
-        "faces": corners.astype(np.int64)[places],
-        "uv": None if pair is None else np.stack([vertex[key] for key in pair], 1).astype(np.float64),
+        "vertices": np.stack([vertex[key] for key in "xyz"], 1),
+        "faces": corners.reshape(-1, 3) if len(places) == len(sizes) else corners[places],
+        "uv": None if pair is None else np.stack([vertex[key] for key in pair], 1),
         "corner_uv": _corner_uv(face.get("texcoord"), sizes, places),
         "colours": _colours(vertex) if set(_COLOURS) <= set(vertex) else None,
     }

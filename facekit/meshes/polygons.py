@@ -8,6 +8,8 @@ def fans(sizes: np.ndarray) -> np.ndarray:
 
     The polygon a, b, c, d, ... gives the triangles (a, b, c), (a, c, d), ..., in order.  All sizes are at least three.
     """
+    if (sizes == 3).all():
+        return np.arange(3 * len(sizes)).reshape(-1, 3)
     count = sizes - 2
     first = np.repeat(np.cumsum(sizes) - sizes, count)
     step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)

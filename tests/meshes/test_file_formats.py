@@ -142,3 +142,10 @@ def test_a_length_in_the_middle_is_not_taken_for_the_first():
         parse_ply(content[:place] + b"\4" + content[place + 1 :])
     with pytest.raises(PlyError, match="bytes are left over"):
         parse_ply(content[:place] + b"\2" + content[place + 1 :])
+
+
+def test_glb_whose_texture_coordinates_are_no_pairs(tmp_path):
+    path = tmp_path / "a.glb"
+    path.write_bytes(mesh_files.glbs()[0].replace(b'"VEC2"', b'"VEC4"', 1))
+    with pytest.raises(MeshError, match=r"a\.glb: "):
+        load_mesh(path)
