@@ -14,26 +14,32 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import trimesh
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from facekit.data.formats import parse_bnd, parse_bnt, parse_vl, parse_vrml, range_surface
 from facekit.data.scans import Scan, ScanCache
+from facekit.meshes.obj import format_obj, parse_obj
+from facekit.meshes.ply import parse_ply
 from tests.data.formats import scan_files
 from tests.data.formats.naive_vrml import naive_vrml
 
 RUNS = 11
 
 
-def compare(what: str, ours: Callable[[], object], peer: str = "", theirs: Callable[[], object] | None = None) -> None:
-    """Print medians in milliseconds of runs in turn."""
+def compare(
+    what: str, ours: Callable[[], object], peer: str = "", theirs: Callable[[], object] | None = None, repeat: int = 1
+) -> None:
+    """Print medians in milliseconds of runs in turn, each of `repeat` calls."""
     times: dict[str, list[float]] = {"ours": [], peer: []}
     for _ in range(RUNS):
         for name, function in (("ours", ours), (peer, theirs)):
             if function is not None:
                 start = time.process_time()
-                function()
-                times[name].append(1e3 * (time.process_time() - start))
+                for _ in range(repeat):
+                    function()
+                times[name].append(1e3 * (time.process_time() - start) / repeat)
     own = statistics.median(times["ours"])
     if theirs is None:
         print(f"{what}: {own:.2f} ms")
@@ -57,7 +63,7 @@ def vrml() -> None:
     assert np.array_equal(surface.faces, naive[1]) and np.array_equal(surface.vertices, naive[0].astype(np.float32))
     compare("  .wrl", lambda: parse_vrml(content), "word by word", lambda: naive_vrml(content))
     marks = scan_files.bnd(vertices[:83])
-    compare("  .bnd", lambda: parse_bnd(marks), "numpy.loadtxt", lambda: np.loadtxt(io.BytesIO(marks)))
+    compare("  .bnd", lambda: parse_bnd(marks), "numpy.loadtxt", lambda: np.loadtxt(io.BytesIO(marks)), repeat=100)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.wrl")
         path.write_bytes(content)
@@ -113,8 +119,23 @@ def frames() -> None:
     compare("  .vl", lambda: parse_vl(content), "vertex by vertex", usual)
 
 
+def meshes() -> None:
+    """A scan of BP4D's size as OBJ with texture coordinates, and as PLY."""
+    vertices, polygons = scan_files.sheet(187, 188)
+    faces = scan_files.triangles(polygons)
+    text = format_obj(vertices, faces, np.random.default_rng(0).random((len(vertices), 2)), None)
+    binary = trimesh.Trimesh(vertices, faces, process=False).export(file_type="ply")
+    print(f"Meshes: {len(vertices):,} vertices, {len(faces):,} triangles")
+
+    def loaded(content: bytes, kind: str) -> trimesh.Trimesh:
+        return trimesh.load(io.BytesIO(content), file_type=kind, process=False)
+
+    compare("  .obj", lambda: parse_obj(text), "trimesh", lambda: loaded(text.encode(), "obj"))
+    compare("  .ply", lambda: parse_ply(binary), "trimesh", lambda: loaded(binary, "ply"))
+
+
 def main() -> None:
-    for measure in (vrml, large_vrml, range_images, frames):
+    for measure in (vrml, large_vrml, range_images, frames, meshes):
         measure()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facekit.data.formats.errors import FormatError, read_whole
-from facekit.data.formats.numbers import parse_floats
+from facekit.data.formats.numbers import parse_floats, parse_lines
 
 MAX_LANDMARK_BYTES = 2**20
 MOST_MILLIMETRES = 10_000.0
@@ -45,7 +45,7 @@ def read_bnd(path: str | Path, count: int = 83) -> Landmarks:
 
 def parse_bnd(content: bytes, name: str = "bnd", count: int = 83) -> Landmarks:
     """As `read_bnd`, from the file's content."""
-    return _points(_lines(content), name, count)
+    return _points(content, name, count)
 
 
 def read_tbnd(path: str | Path, count: int = 83) -> Landmarks:
@@ -61,11 +61,11 @@ def read_tbnd(path: str | Path, count: int = 83) -> Landmarks:
 
 def parse_tbnd(content: bytes, name: str = "tbnd", count: int = 83) -> Landmarks:
     """As `read_tbnd`, from the file's content."""
-    lines = _lines(content)
-    angles = parse_floats(lines[0] if lines else b"", name, "pitch, yaw and roll")
+    first, _, rest = content.strip().replace(b"\r", b"\n").partition(b"\n")
+    angles = parse_floats(first, name, "pitch, yaw and roll")
     if len(angles) != 3 or np.abs(angles).max() > 360.0:
         raise FormatError(f"{name}: begins with {angles[:6].tolist()}, expected pitch, yaw and roll in degrees")
-    found = _points(lines[1:], name, count)
+    found = _points(rest, name, count)
     found.points[(found.points == 0.0).all(axis=1)] = np.nan
     return Landmarks(found.points, found.indices, angles.astype(np.float32))
 
@@ -143,23 +143,22 @@ def _labelled(labels: list[str], places: list[str], width: int, name: str) -> di
     return found
 
 
-def _lines(content: bytes) -> list[bytes]:
-    return [line for line in content.splitlines() if line.strip()]
-
-
-def _points(lines: list[bytes], name: str, count: int) -> Landmarks:
+def _points(content: bytes, name: str, count: int) -> Landmarks:
     """Points from lines of three numbers, or of an index and three numbers."""
-    if len(lines) != count:
-        raise FormatError(f"{name}: found {len(lines)} lines of points, expected {count}")
-    widths = {len(line.replace(b",", b" ").split()) for line in lines}
-    if widths not in ({3}, {4}):
-        raise FormatError(f"{name}: found lines of {sorted(widths)} numbers, expected x y z or index x y z")
-    values = parse_floats(b"\n".join(lines), name, "landmarks").reshape(count, -1)
-    if np.abs(values[:, -3:]).max() > MOST_MILLIMETRES:
-        raise FormatError(f"{name}: a landmark lies {np.abs(values[:, -3:]).max():.3g} mm away")
-    if values.shape[1] == 3:
+    values, widths = parse_lines(content, name, "landmarks")
+    if len(widths) != count:
+        raise FormatError(f"{name}: found {len(widths)} lines of points, expected {count}")
+    if not (widths == widths[0]).all() or widths[0] not in (3, 4):
+        raise FormatError(f"{name}: found lines of {sorted(set(widths.tolist()))} numbers, expected [index] x y z")
+    values = values.reshape(count, -1)
+    most = np.abs(values).max(axis=0)
+    if most[-3:].max() > MOST_MILLIMETRES:
+        raise FormatError(
+            f"{name}: a landmark lies {most[-3:].max():.3g} mm away, expected at most {MOST_MILLIMETRES:,.0f}"
+        )
+    if len(most) == 3:
         return Landmarks(values.astype(np.float32))
-    index = values[:, 0]
-    if not (index == np.floor(index)).all() or np.abs(index).max() > 2**31:
-        raise FormatError(f"{name}: the first column holds {index[:3].tolist()}, expected whole numbers")
-    return Landmarks(values[:, 1:].astype(np.float32), index.astype(np.int64))
+    index = values[:, 0].astype(np.int64) if most[0] <= 2**31 else np.zeros(count, dtype=np.int64)
+    if not (index == values[:, 0]).all():
+        raise FormatError(f"{name}: the first column holds {values[:3, 0].tolist()}, expected whole numbers")
+    return Landmarks(values[:, 1:].astype(np.float32), index)
