@@ -16,7 +16,8 @@ from facekit.meshes import SparseOperator, apply_sparse
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms. The paper gives none; these were chosen on the face world, and they are all here.
+    """Weights of the terms. The paper gives none; these are round numbers, set by hand so that in the first steps no
+    term drowns the others. They are all here.
 
     Args:
         softmax: of L_soft in Eq. (4).
