@@ -12,14 +12,25 @@ dynamic images, ``correlation`` computes the loss without its D x D matrices whe
 from facekit.mifar.augment import DRAWS, FRONT, LEFT, RIGHT, Distortion, distorted
 from facekit.mifar.copies import default_folder, scan_views
 from facekit.mifar.correlation import FORMS, cheaper_form, cross_products, standardize
-from facekit.mifar.data import SENSORS, ViewSet, ViewSettings, open_views, range_scanned, with_labels
+from facekit.mifar.data import (
+    SENSORS,
+    ViewSet,
+    ViewSettings,
+    labelled_rows,
+    open_views,
+    range_scanned,
+    with_labels,
+)
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss, mifar_terms
-from facekit.mifar.model import Classifier, MiFaR, ViewEncoder, view_features
+from facekit.mifar.model import ENCODER_NAMES, Classifier, MiFaR, PlaceEncoder, ViewEncoder, view_features
 from facekit.mifar.pooling import approximate_weights, as_image, rank_pool, ranked_share, svm_objective, svm_weights
 from facekit.mifar.pretraining import fold_of, load_run, open_fold, pretrain
 from facekit.mifar.probes import (
+    all_features,
+    centred_by,
     classifier_counts,
     cross_view_neighbours,
+    feature_counts,
     fit_classifier,
     linear_probe,
     neighbour_probe,
@@ -55,6 +66,7 @@ __all__ = [
     "ANGLES",
     "CHANNELS",
     "DRAWS",
+    "ENCODER_NAMES",
     "EXTENT",
     "FORMS",
     "FRONT",
@@ -69,6 +81,7 @@ __all__ = [
     "LaptopRecipe",
     "LossWeights",
     "MiFaR",
+    "PlaceEncoder",
     "PointCloud",
     "Recipe",
     "ScanError",
@@ -77,10 +90,12 @@ __all__ = [
     "ViewEncoder",
     "ViewSet",
     "ViewSettings",
+    "all_features",
     "approximate_weights",
     "as_image",
     "barlow_loss",
     "build_model",
+    "centred_by",
     "cheaper_form",
     "chosen_views",
     "classifier_counts",
@@ -89,11 +104,13 @@ __all__ = [
     "cross_view_neighbours",
     "default_folder",
     "distorted",
+    "feature_counts",
     "fit_classifier",
     "fold_of",
     "from_mesh_list",
     "from_meshes",
     "from_range_images",
+    "labelled_rows",
     "linear_probe",
     "load_run",
     "mifar_loss",

@@ -19,19 +19,19 @@ DRAWS = 11
 class Distortion:
     """A distribution of distortions; every amount is drawn uniformly between minus and plus its value."""
 
-    turn: float = 6.0
+    turn: float = 3.0
     """Degrees in the image plane."""
-    zoom: float = 0.08
+    zoom: float = 0.04
     """Relative change of size."""
-    shift: float = 0.04
+    shift: float = 0.02
     """Share of the image's width."""
     mirrored: float = 0.0
     """Share of images that are mirrored."""
-    gain: float = 0.15
+    gain: float = 0.2
     """Relative change of contrast about the mean."""
-    offset: float = 0.04
+    offset: float = 0.06
     """Change of brightness, or of the depth."""
-    blurred: float = 0.3
+    blurred: float = 0.2
     """Share of images that are blurred."""
     erased: float = 0.0
     """Share of images in which a square is erased."""
@@ -39,9 +39,9 @@ class Distortion:
     """Its side as a share of the image's."""
 
 
-LEFT = Distortion(turn=8.0, zoom=0.12, blurred=0.5)
-FRONT = Distortion(mirrored=0.5, gain=0.25, blurred=0.2)
-RIGHT = Distortion(shift=0.06, offset=0.08, erased=0.3)
+LEFT = Distortion(turn=4.0, zoom=0.06, blurred=0.4)
+FRONT = Distortion(mirrored=0.5, gain=0.3)
+RIGHT = Distortion(shift=0.03, offset=0.08, erased=0.3)
 
 
 def distorted(images: Tensor, kind: Distortion, draws: Tensor) -> Tensor:

@@ -76,6 +76,11 @@ class ViewSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def people(self) -> Tensor:
+        """(N,) int64: a number for each person."""
+        return torch.from_numpy(pd.factorize(self.table["subject"].astype(str))[0])
+
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
         """Images of these rows, still in 8 bits, and their labels."""
         return {"images": self.images[rows], "labels": self.labels[rows]}
@@ -165,7 +170,10 @@ _SENSORS = {"mesh": scanned, "range": range_scanned, "points": _points}
 
 def with_labels(views: ViewSet, levels: Sequence[int] | None = None) -> ViewSet:
     """The rows that have one of the classes; with ``levels``, those of these intensities alone."""
+    return views.select(labelled_rows(views, levels))
+
+
+def labelled_rows(views: ViewSet, levels: Sequence[int] | None = None) -> np.ndarray:
+    """Which rows (N,) ``with_labels`` keeps."""
     keep = (views.labels >= 0).numpy()
-    if levels is not None:
-        keep &= views.table["intensity"].isin(levels).to_numpy()
-    return views.select(keep)
+    return keep if levels is None else keep & views.table["intensity"].isin(levels).to_numpy()

@@ -8,19 +8,45 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
 
-from facekit.nn import Encoder, perceptron
+from facekit.nn import ENCODERS, Encoder, perceptron
 
 NUM_VIEWS = 3
 FRONT = 1
 """Position of the front view."""
+SMALL = "resnet_places"
+ENCODER_NAMES = (SMALL, *ENCODERS)
+"""What ``ViewEncoder`` takes: the small network of this room, or one of ``facekit.nn.ENCODERS``."""
+
+
+class PlaceEncoder(nn.Module):
+    """Images (B, channels, H, W) to vectors (B, 1024) that keep *where* something is: for laptops and small images.
+
+    Three residual blocks, each halving the image, and the mean of each of 4 x 4 parts of it, where large networks take
+    the mean over the whole image. A face that is always in the middle of its image tells its expression by places.
+    """
+
+    widths, cells = (16, 32, 64), 4
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        blocks = []
+        for width, following in zip((channels, *self.widths), self.widths, strict=False):
+            shortcut = nn.Sequential(nn.Conv2d(width, following, 1, 2, bias=False), nn.BatchNorm2d(following))
+            blocks.append(BasicBlock(width, following, 2, shortcut))
+        self.blocks = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(self.cells), nn.Flatten())
+        self.dim = self.widths[-1] * self.cells**2
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.blocks(images.contiguous())
 
 
 class ViewEncoder(nn.Module):
     """Images (B, views, C, H, W) in [0, 1], or 8-bit, to vectors (B, views, dim).
 
     Args:
-        name: of ``facekit.nn.ENCODERS``.
+        name: of ``ENCODER_NAMES``.
         channels: C.
         views: number of views.
         shared: one encoder for all views (the paper's ablation "same encoder") instead of one each.
@@ -29,7 +55,8 @@ class ViewEncoder(nn.Module):
     def __init__(self, name: str, channels: int, views: int = NUM_VIEWS, shared: bool = False) -> None:
         super().__init__()
         self.views = views
-        self.encoders = nn.ModuleList(Encoder(name, channels) for _ in range(1 if shared else views))
+        make = (lambda: PlaceEncoder(channels)) if name == SMALL else (lambda: Encoder(name, channels))
+        self.encoders = nn.ModuleList(make() for _ in range(1 if shared else views))
         self.dim = self.encoders[0].dim
 
     def forward(self, images: Tensor) -> Tensor:

@@ -5,8 +5,6 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from facekit.metrics import confusion_counts
@@ -19,10 +17,16 @@ from facekit.mifar.recipe import FRONT, VIEW_DISTORTIONS, chosen_views, decayed
 def linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, strength: float = 0.01) -> Tensor:
     """Class numbers (M,) of features ``test`` (M, D) by logistic regression on ``train`` (N, D), both standardised.
 
-    ``strength`` is scikit-learn's C, the inverse of the regularisation.
+    ``strength`` is scikit-learn's C, the inverse of the regularisation. Where there are more dimensions than samples,
+    only the directions in which the samples differ are kept, which changes nothing: the penalty prefers none.
     """
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
-    return _predicted(probe, train, train_labels, test)
+    train, test = train.double(), test.double()
+    mean, spread = train.mean(0), train.std(0, correction=0)
+    train, test = ((x - mean) / torch.where(spread > 1e-9, spread, 1.0) for x in (train, test))
+    if train.shape[1] > train.shape[0]:
+        basis = torch.linalg.svd(train, full_matrices=False).Vh.T
+        train, test = train @ basis, test @ basis
+    return _predicted(LogisticRegression(C=strength, max_iter=2000), train, train_labels, test)
 
 
 def neighbour_probe(train: Tensor, train_labels: Tensor, test: Tensor, neighbours: int = 15) -> Tensor:
@@ -43,9 +47,28 @@ def probe_counts(encoder: ViewEncoder, train: ViewSet, test: ViewSet, kind: str 
 
     The projector is bypassed. Rows without a label must have been left out.
     """
-    features = [view_features(encoder, chosen_views(part.images, encoder.views)).flatten(1) for part in (train, test)]
+    return feature_counts(all_features(encoder, train), train, all_features(encoder, test), test, kind)
+
+
+def feature_counts(known: Tensor, train: ViewSet, asked: Tensor, test: ViewSet, kind: str = "linear") -> Tensor:
+    """As ``probe_counts``, for features (N, D) and (M, D) of any making, such as the pixels of the images."""
     probe = {"linear": linear_probe, "neighbours": neighbour_probe}[kind]
-    return confusion_counts(probe(features[0], train.labels, features[1]), test.labels, len(test.classes))
+    return confusion_counts(probe(known, train.labels, asked), test.labels, len(test.classes))
+
+
+def all_features(encoder: ViewEncoder, views: ViewSet) -> Tensor:
+    """Vectors (N, views * dim) of the views that the encoder takes, side by side."""
+    return view_features(encoder, chosen_views(views.images, encoder.views)).flatten(1)
+
+
+def centred_by(features: Tensor, people: Tensor) -> Tensor:
+    """Features (N, D) less the mean over all rows of the same person, ``people`` (N,) int64 from 0.
+
+    Who somebody is stays the same in all of their scans, so it goes with the mean; what changes stays. A person with a
+    single scan becomes zero.
+    """
+    sums = features.new_zeros(int(people.max()) + 1, features.shape[1]).index_add_(0, people, features)
+    return features - (sums / people.bincount(minlength=len(sums)).clamp(min=1)[:, None])[people]
 
 
 def fit_classifier(

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from facekit.mifar.augment import DRAWS, FRONT, LEFT, RIGHT, Distortion, distorted
 from facekit.mifar.data import ViewSet, ViewSettings
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss
+from facekit.mifar.model import ENCODER_NAMES, NUM_VIEWS, MiFaR, ViewEncoder, as_float
 from facekit.mifar.model import FRONT as FRONT_VIEW
-from facekit.mifar.model import NUM_VIEWS, MiFaR, ViewEncoder, as_float
 from facekit.mifar.scans import ScannerNoise
 from facekit.mifar.views import CHANNELS
-from facekit.nn import ENCODERS
 from facekit.training import ConfigError, CosineSchedule, Step, TrainingConfig, Update, World
 
 METHODS = ("mifar", "barlow", "simclr")
@@ -70,7 +69,7 @@ class Recipe(TrainingConfig):
 
     def check(self) -> None:
         super().check()
-        known = {"preset": PRESETS, "method": METHODS, "encoder": ENCODERS}
+        known = {"preset": PRESETS, "method": METHODS, "encoder": ENCODER_NAMES}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(values)}")
@@ -103,7 +102,7 @@ class LaptopRecipe(Recipe):
     frames: int = 8
     pooling: str = "approximate"
     image_size: int = 32
-    encoder: str = "resnet_tiny"
+    encoder: str = "resnet_places"
     projector: tuple[int, ...] = (256, 256)
     loss: LossWeights = field(default_factory=lambda: LossWeights(mu_w=0.02, mu_theta=0.02))
     """A larger mu than the paper's size has, since the embeddings have fewer dimensions."""

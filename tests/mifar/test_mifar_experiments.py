@@ -15,6 +15,7 @@ METHODS = {
     "Barlow Twins, front view, linear probe",
     "SimCLR's loss per view, linear probe",
     "random weights, linear probe",
+    "the images, linear probe",
     "the same encoders, supervised",
 }
 
@@ -30,6 +31,17 @@ def test_tables_measure_every_method_beside_the_published_rows(id, tmp_path):
             assert (measured is not None) == (name in METHODS)
             assert measured is None or (math.isfinite(measured["mean"]) and 0 <= measured["mean"] <= 100)
     assert result["config"]["tested_folds"] == 1 and result["config"]["folds"] == 2
+
+
+def test_beyond_the_paper_reads_the_same_networks_in_two_ways():
+    result = run_experiment("mifar/beyond", scale="smoke", seeds=[0])
+    methods = [row["method"] for row in result["rows"]]
+    assert methods == [
+        name + more for name in ("MiFaR", "random weights", "images") for more in ("", ", less the person's mean")
+    ]
+    for row in result["rows"]:
+        assert all(0 <= row["measured"][column]["mean"] <= 100 for column in result["columns"])
+    assert result["columns"] == ["bu3dfe", "bosphorus", "bu4dfe", "bp4d"]
 
 
 def test_figure_3_has_every_combination():
