@@ -56,7 +56,7 @@ def parse_ply(content: bytes) -> dict[str, np.ndarray | None]:
     Polygons (a, b, c, d, ...) become the triangles (a, b, c), (a, c, d), ..., in the file's order.
 
     Returns:
-        `vertices (V, 3)`, `faces (F, 3)` and `uv (V, 2)` or None, of the kinds that are stored; `corner_uv (F, 3, 2)` or
+        `vertices (V, 3)`, `faces (F, 3)` and `uv (V, 2)` or None, of the stored kinds; `corner_uv (F, 3, 2)` or
         None, from the faces' `texcoord`; `colours (V, 3)` in [0, 1] or None.
 
     Raises:

@@ -88,8 +88,8 @@ def parse_vrml(content: bytes, name: str = "VRML") -> Surface:
         points,
         indices,
         texture_points if with_uv else nothing,
-        (texture_indices or indices)[:shapes],
-        strict=not with_uv,
+        texture_indices if with_uv and texture_indices else indices,
+        strict=True,
     )
     surface = _joined([_part(*texts, name) for texts in lists])
     if _is_clockwise(outside, shapes, name):

@@ -1,5 +1,6 @@
 """OBJ and PLY as one would read them first: line by line, number by number, with no thought of speed."""
 
+import re
 import struct
 
 CODES = {
@@ -30,7 +31,7 @@ def naive_obj(content: bytes) -> tuple[list, list]:
 
 def naive_ply(content: bytes) -> tuple[list, list]:
     """Vertices and triangles."""
-    head, _, body = content.replace(b"end_header\r\n", b"end_header\n", 1).partition(b"end_header\n")
+    head, body = re.split(rb"^end_header[ \t]*\r?\n", content, maxsplit=1, flags=re.MULTILINE)
     lines = [line.split() for line in head.decode("latin-1").split("\n")]
     order = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}[
         next(words[1] for words in lines if words[:1] == ["format"])

@@ -70,6 +70,13 @@ def test_several_shapes_become_one():
     assert len(parse_vrml(two).vertices) == 6
 
 
+def test_several_shapes_of_which_one_has_a_texture():
+    one = minimal(more="texCoord TextureCoordinate { point [ 0 0 1 0 0 1 ] } texCoordIndex [ 0 1 2 -1 ]")
+    for parts in ((one, minimal()), (minimal(), one)):
+        surface = parse_vrml(parts[0] + parts[1].partition(b"\n")[2])
+        assert surface.faces.tolist() == [[0, 1, 2], [3, 4, 5]] and surface.uv is None
+
+
 def test_without_the_last_minus_one():
     assert parse_vrml(minimal("0 0 0 1 0 0 0 1 0 1 1 0", "0 1 2 -1 1 3 2")).faces.tolist() == [[0, 1, 2], [1, 3, 2]]
     assert parse_vrml(minimal("0 0 0 1 0 0 0 1 0 1 1 0", "0 1 3 2")).faces.tolist() == [[0, 1, 3], [0, 3, 2]]
