@@ -11,7 +11,7 @@ The shape depends on the identity and expression codes alone, the albedo on the 
 
 from facekit.reconstruction.baselines import Fit, fit_photos, linear_reconstructor
 from facekit.reconstruction.copies import MiccCopy, basel_model, named_data, open_copy, write_landmarks
-from facekit.reconstruction.data import Photos, joined_photos, open_photos, training_photos
+from facekit.reconstruction.data import COEFFICIENTS, Photos, joined_photos, open_photos, training_photos
 from facekit.reconstruction.decoders import (
     AlbedoDecoder,
     ConvolutionalAlbedo,
@@ -73,6 +73,7 @@ from facekit.reconstruction.start import ridge, start_codes
 
 __all__ = [
     "CODE_SIZES",
+    "COEFFICIENTS",
     "CONDITIONS",
     "PRESETS",
     "SCALES",

@@ -1,5 +1,7 @@
 """``book/reconstruction/train.py``: one process, two processes, a continued run; the experiments in miniature."""
 
+import re
+
 import launching
 import pytest
 import torch
@@ -58,6 +60,14 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(run, tmp_path):
     continued = train(broken, steps=3, final_rate=1.0)
     whole = train(tmp_path / "whole", steps=3, final_rate=1.0)
     assert all(torch.equal(continued[key], whole[key]) for key in whole)
+
+
+def test_settings_are_compared_by_unseen_photographs(tmp_path):
+    words = [w for k, v in (SETTINGS | {"steps": 3, "warm_up": 1}).items() for w in (f"--{k}", *str(v).split())]
+    ((status, output),) = launching.run("book/reconstruction/choose.py", *words, "--out_dir", tmp_path)
+    numbers = re.search(r"shape_error_mm\D+([\d.]+).*mean_face_mm\D+([\d.]+)", output, re.DOTALL)
+    assert status == 0 and numbers, output
+    assert abs(float(numbers[1]) - float(numbers[2])) < 3, "after three steps a face is near the mean"
 
 
 @pytest.mark.parametrize("id", ["table1", "table2", "beyond", "codes"])
