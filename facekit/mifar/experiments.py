@@ -1,9 +1,10 @@
-"""Experiments of MiFaR: Tables I to III and Figures 2 and 3, at four scales.
+"""Experiments of MiFaR: Tables I to III, Figures 2 and 3 and one idea more, at four scales.
 
 ``python -m facekit run mifar/table1 --scale notebook --seeds 3`` measures every method on the same folds of people: a
 linear probe on features that were trained without labels (MiFaR, Barlow Twins on the front view, SimCLR's loss per
 view), on random weights and on the images themselves, MiFaR with a k-nearest-neighbour probe and fine-tuned, and the
-same encoders trained with labels. Accuracy is in percent. Methods that the paper quotes from elsewhere stand in the tables as published.
+same encoders trained with labels. Accuracy is in percent. Methods that the paper quotes from elsewhere stand in the
+tables as published.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch.testing import assert_close
 
 from facekit.data import ManifestError
@@ -21,10 +24,12 @@ from facekit.mifar import (
     LaptopRecipe,
     LossWeights,
     MiFaR,
+    PlaceEncoder,
     Recipe,
     ViewEncoder,
     ViewSet,
     build_model,
+    centred_by,
     classifier_counts,
     cross_view_neighbours,
     distorted,
@@ -159,6 +164,43 @@ def test_probes_find_what_is_there():
         assert (probe(features[:40], labels[:40], features[40:]) == labels[40:]).float().mean() > 0.9
     with pytest.raises(ValueError, match="two classes"):
         linear_probe(features[:3], labels[:1].expand(3), features)
+
+
+def test_many_dimensions_are_probed_as_scikit_learn_would():
+    random = torch.Generator().manual_seed(0)
+    labels = torch.arange(40) % 4
+    features = torch.randn(70, 300, generator=random).double()
+    features[:40, :4] += torch.nn.functional.one_hot(labels, 4)
+    features[:, 7] = 3.0  # never changes
+    plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    expected = plain.fit(features[:40].numpy(), labels.numpy()).predict(features[40:].numpy())
+    assert linear_probe(features[:40], labels, features[40:]).tolist() == expected.tolist()
+
+
+def test_centring_takes_the_person_away_and_leaves_what_changes():
+    random = torch.Generator().manual_seed(0)
+    people, change = torch.arange(12) % 3, torch.randn(12, 5, generator=random)
+    change = centred_by(change, people)
+    assert_close(torch.stack([change[people == n].mean(0) for n in range(3)]), torch.zeros(3, 5))
+    person = 100 * torch.randn(3, 5, generator=random)
+    assert_close(centred_by(change + person[people], people), change, atol=1e-4, rtol=0)
+    assert not centred_by(person, torch.arange(3)).any()
+
+
+def test_people_are_numbered_by_their_names():
+    views = squares(people=3, each=2)
+    assert views.people.tolist() == [0, 0, 1, 1, 2, 2]
+    assert views.select(np.array([5, 0, 4])).people.tolist() == [0, 1, 0]
+
+
+def test_the_small_encoder_keeps_places():
+    encoder = PlaceEncoder(2).eval()
+    images = torch.zeros(1, 2, 32, 32)
+    moved = images.clone()
+    moved[..., 1:3, 1:3] = 1.0  # in the first of 4 x 4 parts
+    changed = (encoder(moved) != encoder(images)).view(64, 4, 4).any(0)
+    assert changed[0, 0] and not changed[3].any() and not changed[:, 3].any()
+    assert encoder(torch.zeros(2, 2, 24, 24)).shape == (2, encoder.dim) and encoder.dim == 1024
 
 
 def test_neighbours_across_views_find_the_same_scan():
