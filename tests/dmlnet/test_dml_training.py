@@ -1,5 +1,6 @@
 """The recipe and ``book/dmlnet/train.py``: one process, two processes, a continued run, frozen branch, mistakes."""
 
+import math
 from pathlib import Path
 
 import launching
@@ -145,11 +146,15 @@ def test_progress_weights_begin_with_the_run():
     """Also while the pose branch is frozen, whose loss does not count until then."""
     settings = recipe(weighting="progress")
     objective = Objective(settings, build_network(settings, noise_faces()), 4)
-    world, terms = World(0, 1, torch.device("cpu")), {name: torch.tensor(0.0) for name in objective.tasks}
+    world, terms = World(0, 1, torch.device("cpu")), {name: torch.tensor(0.1) for name in objective.tasks}
     found = [objective.weights(terms, Step(index, 6, "network", 0, 0, world, 0)) for index in range(5)]
     assert [weights["pose"] == 0.0 for weights in found] == [True, True, True, False, False]
     metric = [weights["metric"] for weights in found]
-    assert metric[0] == 0.0 and metric == sorted(metric) and metric[4] == pytest.approx((1 - 0.9**4) ** 2)
+    assert (
+        metric[0] == 0.0
+        and metric == sorted(metric)
+        and metric[4] == pytest.approx(((1 - 0.9**4) * math.exp(-0.1)) ** 2)
+    )
     assert all(weights["expression"] == 1.0 for weights in found)
 
 
