@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from facekit.data.formats import FormatError, parse_vrml, read_vrml
 from tests.data.formats.naive_vrml import naive_vrml
+from tests.data.formats.property_runs import examples
 from tests.data.formats.scan_files import bu3dfe_wrl, bu4dfe_wrl, sheet, triangles
 
 VERTICES, POLYGONS = sheet()
@@ -169,7 +170,7 @@ coordinate = st.floats(-1e4, 1e4, allow_nan=False, width=32)
 gap = st.sampled_from([" ", ",", ", ", "\n", "\r\n", "\t", "  , \n"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(st.tuples(coordinate, coordinate, coordinate), min_size=3, max_size=12),
     st.data(),

@@ -22,9 +22,9 @@ from facekit.data.readers.landmark_files import from_66, read_landmarks
 from facekit.data.readers.level_files import read_levels
 from facekit.data.readers.own_manifest import OWN_COLUMNS, read_manifest
 from facekit.data.readers.text_files import TextError, inside_path, integer_in, number_in, read_text
+from tests.data.formats.property_runs import LONG, examples
 
-EXAMPLES = {"short": 60, "long": 100_000}[os.environ.get("HYPOTHESIS_PROFILE", "short")]
-many = settings(max_examples=EXAMPLES, deadline=2000, derandomize=EXAMPLES == 60, database=None,
+many = settings(max_examples=examples(60), deadline=2000, derandomize=not LONG, database=None,
                 suppress_health_check=list(HealthCheck))  # fmt: skip
 FOLDER = Path(tempfile.mkdtemp(prefix="label_files_"))
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=30)
