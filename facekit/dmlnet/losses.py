@@ -175,9 +175,9 @@ class ProgressWeights:
 
     ``lambda_expression = 1``, ``lambda_pose = k_expression (1 - k_pose)`` and ``lambda_metric = k_expression^2``, with
     ``k = exp(-L)`` of a cross-entropy L: the (geometric) mean probability of the right class, 1 where all is known.
-    Both other tasks wait for the one that they are to help. The pose counts less the better it is known. The metric term
-    has the square because it is about pairs: k^2 is how likely both faces of a pair are recognised, and to push them
-    about before that only draws all of them together.
+    Both other tasks wait for the one that they are to help. The pose counts less the better it is known. The metric
+    term has the square because it is about pairs: k^2 is how likely both faces of a pair are recognised, and to push
+    them about before that only draws all of them together.
 
     Args:
         tasks: names of the losses, of ``expression``, ``pose`` and ``metric``.
