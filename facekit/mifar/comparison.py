@@ -50,7 +50,7 @@ def cross_validated(plan: Plan, views: ViewSet, subsets: Sequence[Sequence[int] 
 def fold_counts(plan: Plan, train: ViewSet, parts: Sequence[tuple[ViewSet, ViewSet]]) -> list[dict[str, Tensor]]:
     """Confusion counts of every method on each of the (training, test) parts of one fold."""
     recipe, found = fitted(plan.recipe, train), [{} for _ in parts]
-    trained = {method: pretrain(replace(recipe, method=method), train)[0] for method in ("mifar", "barlow", "simclr")}
+    trained = {method: trained_on(replace(recipe, method=method), train) for method in ("mifar", "barlow", "simclr")}
     trained["random"] = untrained(recipe)
     names = {
         "mifar": "MiFaR, linear probe", "barlow": "Barlow Twins, front view, linear probe",
@@ -64,6 +64,23 @@ def fold_counts(plan: Plan, train: ViewSet, parts: Sequence[tuple[ViewSet, ViewS
         counts["the same encoders, supervised"] = supervised_counts(plan, labelled, unseen)
         counts[OURS] = supervised_counts(plan, labelled, unseen, trained["mifar"].encoder)
     return found
+
+
+def trained_on(recipe: Recipe, train: ViewSet) -> MiFaR:
+    """Networks trained without labels on these people; MiFaR's are kept for the next experiment of a command."""
+    key = f"{recipe} {sorted(train.table['subject'].astype(str).unique())}"
+    if key not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
+        found = pretrain(recipe, train)[0]
+        if recipe.method != "mifar":
+            return found
+        _KEPT[key] = found
+    return _KEPT[key]
+
+
+_KEPT: dict[str, MiFaR] = {}
+_MOST_KEPT = 24
 
 
 def untrained(recipe: Recipe) -> MiFaR:
@@ -103,7 +120,7 @@ def centred_counts(recipe: Recipe, train: ViewSet, test: ViewSet, levels: Sequen
     """
     recipe = fitted(recipe, train)
     encoders = {
-        "MiFaR": pretrain(recipe, train)[0].encoder,
+        "MiFaR": trained_on(recipe, train).encoder,
         "random weights": untrained(recipe).encoder,
         "images": None,
     }

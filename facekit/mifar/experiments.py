@@ -31,7 +31,7 @@ _SMOKE = LaptopRecipe(
 )
 SCALES = {
     "smoke": Plan(_SMOKE, 1, 2),
-    "notebook": Plan(LaptopRecipe(subjects=30, frames=6, steps=60, batch_size=32), 1, 60),
+    "notebook": Plan(LaptopRecipe(subjects=30, frames=6, steps=40, batch_size=32), 1, 40),
     "small": Plan(LaptopRecipe(subjects=0, image_size=48, steps=900, folds=10), 3, 400),
     "paper": Plan(Recipe(), 10, 2000),
 }
