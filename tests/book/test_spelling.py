@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("book/**/*.md"), *ROOT.glob("book/**/*.ipynb"), ROOT / "README.md"])
 CODE = sorted(path for room in ("facekit", "book", "scripts", "tests") for path in ROOT.glob(f"{room}/**/*.py"))
 
-NAMES = "coo,fro,ot,lins,thi,theis,gool,sise,expresion,nd,te,ser,hist,ture"
+NAMES = "coo,fro,ot,lins,thi,theis,gool,sise,expresion,nd,te,ser,hist,ture,lod,parm,fo"
 """What the speller takes for typing errors: names in code, people, and errors that tests make on purpose."""
 
 AMERICAN = re.compile(
