@@ -5,9 +5,9 @@
     python book/dmlnet/train.py --preset laptop --dataset bu3dfe --weighting equal
     torchrun --standalone --nproc-per-node=2 book/dmlnet/train.py --data kdef=PATH/TO/KDEF --batch_size 30
 
-The first three are minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. Every setting of
-``facekit.dmlnet.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``: the faces, the
-settings, metrics.jsonl, checkpoints and weights.pt. The same command continues it.
+The first three are minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. Every
+setting of ``facekit.dmlnet.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``: the faces,
+the settings, metrics.jsonl, checkpoints and weights.pt. The same command continues it.
 """
 
 import argparse
