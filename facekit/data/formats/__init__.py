@@ -10,6 +10,7 @@ or faces are refused.
 
 from facekit.data.formats.bnt import RangeImage, parse_bnt, range_surface, read_bnt
 from facekit.data.formats.bs import parse_bs, read_bs
+from facekit.data.formats.ends import check_ends
 from facekit.data.formats.errors import MAX_ELEMENTS, MAX_FILE_BYTES, FormatError, inside_path, read_whole
 from facekit.data.formats.landmarks import (
     Landmarks,
@@ -34,6 +35,7 @@ __all__ = [
     "Landmarks",
     "RangeImage",
     "Surface",
+    "check_ends",
     "inside_path",
     "parse_bnd",
     "parse_bnt",

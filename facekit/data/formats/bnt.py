@@ -52,16 +52,7 @@ def read_bnt(path: str | Path) -> RangeImage:
 
 def parse_bnt(content: bytes, name: str = "bnt") -> RangeImage:
     """As `read_bnt`, from the file's content; `name` is for messages."""
-    if len(content) < _HEAD.size:
-        raise FormatError(f"{name}: found {len(content)} bytes, expected a header of {_HEAD.size}")
-    rows, columns, background, length = _HEAD.unpack_from(content)
-    begin = _HEAD.size + length + 4
-    expected = begin + 8 * 5 * rows * columns
-    if not 0 < rows * columns <= MAX_ELEMENTS or len(content) != expected:
-        raise FormatError(
-            f"{name}: found {len(content):,} bytes with a header of {rows} x {columns} points and a name of {length} "
-            f"bytes, expected {expected:,}"
-        )
+    rows, columns, background, begin = check_bnt_size(content, len(content), name)
     (count,) = struct.unpack_from("<I", content, begin - 4)
     if count != 5 * rows * columns:
         raise FormatError(f"{name}: announces {count:,} values, expected 5 x {rows} x {columns}")
@@ -77,6 +68,27 @@ def parse_bnt(content: bytes, name: str = "bnt") -> RangeImage:
         valid,
         inside_path(picture, name) if picture else "",
     )
+
+
+def check_bnt_size(head: bytes, size: int, name: str) -> tuple[int, int, float, int]:
+    """Rows, columns, the background's depth and where the planes begin, of a file of `size` bytes.
+
+    Raises
+    ------
+    FormatError
+        if the file is not as long as its head says.
+    """
+    if len(head) < _HEAD.size:
+        raise FormatError(f"{name}: found {size} bytes, expected a header of {_HEAD.size}")
+    rows, columns, background, length = _HEAD.unpack_from(head)
+    begin = _HEAD.size + length + 4
+    expected = begin + 8 * 5 * rows * columns
+    if not 0 < rows * columns <= MAX_ELEMENTS or size != expected:
+        raise FormatError(
+            f"{name}: found {size:,} bytes with a header of {rows} x {columns} points and a name of {length} bytes, "
+            f"expected {expected:,}"
+        )
+    return rows, columns, background, begin
 
 
 def range_surface(image: RangeImage, longest_edge: float = 10.0) -> Surface:

@@ -14,7 +14,7 @@ import numpy as np
 
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import ScanSource, every, only_itself, read_in, shared_faces, usable_scan
+from facekit.data.readers.scan_source import ScanSource, every, only_itself, read_in, shared_mesh, usable_scan
 from facekit.data.sources import DataError
 
 METRE = 1000.0
@@ -67,9 +67,9 @@ def open_dataset(
         "path": place, "subject": subject, "expression": "", "pitch": 0.0, "yaw": 0.0, "roll": 0.0,
         "split": _split(split, held_out, subject, sequence), "sequence": sequence, "frame": frame,
     }, len(rows))  # fmt: skip
-    faces = shared_faces((root / name for name in place), inventory)
+    mesh = shared_mesh((root / name for name in place), inventory)
     return ScanSource(keep_subjects(table, subjects), root, inventory, read, only_itself, image_size,
-                      faces=faces, name="CoMA", **options)  # fmt: skip
+                      mesh=mesh, name="CoMA", **options)  # fmt: skip
 
 
 def _split(kind: str, held_out: str, subjects: tuple[str, ...], sequences: tuple[str, ...]) -> np.ndarray:

@@ -17,7 +17,7 @@ import torch
 from facekit.data.formats import FormatError, read_bs
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import ScanSource, only_itself, read_in, shared_faces, usable_scan
+from facekit.data.readers.scan_source import ScanSource, only_itself, read_in, shared_mesh, usable_scan
 from facekit.data.scans import read_obj_or_ply
 
 HEIGHT = 250.0
@@ -59,9 +59,9 @@ def open_dataset(
         "expression": ["neutral" if pose == 0 else "" for _, pose in sorted(poses)], "pitch": 0.0, "yaw": 0.0,
         "roll": 0.0, "recording": [pose + 1 for _, pose in sorted(poses)],
     }, len(poses))  # fmt: skip
-    faces = shared_faces((root / place for place in places), inventory)
+    mesh = shared_mesh((root / place for place in places), inventory)
     source = FaceWarehouseSource(keep_subjects(table, subjects), root, inventory, read, only_itself, image_size,
-                                 faces=faces, name="FaceWarehouse", **options)  # fmt: skip
+                                 mesh=mesh, name="FaceWarehouse", **options)  # fmt: skip
     source.unit = scale
     return source
 

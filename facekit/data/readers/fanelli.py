@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facekit.data.formats import FormatError, read_vl
+from facekit.data.formats import FormatError, Surface, read_vl
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
-from facekit.data.readers.scan_source import ScanSource, every, only_itself, shared_faces, usable_scan
+from facekit.data.readers.scan_source import ScanSource, every, only_itself, shared_mesh, usable_scan
 from facekit.data.scans import Scan, read_obj_or_ply
 from facekit.data.sources import DataError
 from facekit.data.world.motion_twins import FANELLI_TRAIN
@@ -63,9 +63,9 @@ def open_dataset(
     first = next((file for numbered in sequences.values() for file in numbered.values()), None)
     if first is None:
         raise DataError(f"{root}: found no frames such as faces/F1/e01/frame_001.vl")
-    faces = _topology(root, template, inventory)
+    mesh = _topology(root, template, inventory)
 
-    read = partial(_read, faces=faces, upright=upright, unit=unit)
+    read = partial(_read, faces=torch.from_numpy(mesh.faces), upright=upright, unit=unit)
     rows = []
     for (subject, with_feeling, sentence), numbered in sorted(sequences.items()):
         begin = min(numbered)
@@ -80,17 +80,17 @@ def open_dataset(
         "viseme": "", "split": split, "sequence": sequence, "frame": frame,
     }, len(rows))  # fmt: skip
     return ScanSource(keep_subjects(table, subjects), root, inventory, read, only_itself, image_size,
-                      faces=faces, name="Fanelli B3D(AC)^2", **options)  # fmt: skip
+                      mesh=mesh, name="Fanelli B3D(AC)^2", **options)  # fmt: skip
 
 
-def _topology(root: Path, template: str | Path | None, inventory: Inventory) -> Tensor:
-    """The triangles (F, 3) int64 of the corpus."""
+def _topology(root: Path, template: str | Path | None, inventory: Inventory) -> Surface:
+    """A mesh with the triangles of the corpus."""
     if template is not None:
-        return torch.from_numpy(read_obj_or_ply(template).faces)
-    faces = shared_faces(walk_files(root, (".obj", ".ply")), inventory)
-    if faces is None:
+        return read_obj_or_ply(template)
+    mesh = shared_mesh(walk_files(root, (".obj", ".ply")), inventory)
+    if mesh is None:
         raise DataError(f"{root}: found no mesh with the triangles of the frames; name one with template=")
-    return faces
+    return mesh
 
 
 def _read(file: Path, faces: Tensor, upright: bool, unit: float) -> Scan:

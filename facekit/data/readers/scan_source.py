@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from facekit.data.encodings import sample_labels
-from facekit.data.formats import FormatError
+from facekit.data.formats import FormatError, Surface, check_ends
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import VERIFY
 from facekit.data.scans import VIEW_OUTPUTS, Scan, ScanCache, read_obj_or_ply, render_scan
@@ -35,7 +35,8 @@ class ScanSource(DataSource):
         image_size: width and height of the views in pixels.
         outputs: which entries of a sample a batch holds; all if None.
         cache: folder in which parsed scans are kept; without one they are parsed whenever they are used.
-        faces: (F, 3) triangles that all scans share, if they do; a batch then also holds `vertices` (B, V, 3).
+        mesh: whose triangles all scans share, if they do; `faces` (F, 3) are these, and a batch also holds `vertices`
+            (B, V, 3).
 
     A batch holds `VIEW_OUTPUTS` of each row's pitch and yaw (frontal where they are not known), and the labels of
     `sample_labels`.  Meshes of different topologies do not fit into one tensor: `scan` gives them one by one.
@@ -51,18 +52,20 @@ class ScanSource(DataSource):
         image_size: int = 112,
         outputs: Sequence[str] | None = None,
         cache: str | Path | None = None,
-        faces: torch.Tensor | None = None,
+        mesh: Surface | None = None,
         name: str = "scans",
     ):
         if image_size < 8:
             raise DataError(f"{name}: image_size must be at least 8 pixels, found {image_size}")
         if not len(table):
-            raise DataError(f"{name}: nothing usable was found in {root}\n{inventory}")
+            left_out = str(inventory).replace("\n", "; ")
+            raise DataError(f"{name}: nothing usable was found in {root}; {left_out}")
         super().__init__(table, name=name)
         self.root, self.inventory, self.image_size = Path(root), inventory, int(image_size)
         self.outputs = None if outputs is None else tuple(outputs)
         self.cache = None if cache is None else ScanCache(cache)
-        self.faces = faces
+        self.faces = None if mesh is None else torch.from_numpy(mesh.faces)
+        self._num_vertices = 0 if mesh is None else len(mesh.vertices)
         self.people = sorted({str(name) for name in table["subject"].unique()} - {""})
         self._read, self._parts = read, parts
         self._check_outputs()
@@ -104,7 +107,9 @@ class ScanSource(DataSource):
 
     def describe(self) -> dict[str, object]:
         """The settings that the samples depend on beside the table."""
-        return {"name": self.name, "image_size": self.image_size, "outputs": self.outputs}
+        given = getattr(self._read, "keywords", {}).items()  # such as the scans' unit
+        options = {key: value for key, value in given if isinstance(value, (bool, int, float, str))}
+        return {"name": self.name, "image_size": self.image_size, "outputs": self.outputs, "read": options}
 
     def _views(self, rows: pd.DataFrame, keys: list[str], with_vertices: bool) -> Sample:
         angles = [rows[name].fillna(0.0).to_numpy() if name in rows else np.zeros(len(rows)) for name in _ANGLES]
@@ -123,9 +128,10 @@ class ScanSource(DataSource):
         return {key: torch.cat([part[key] for part in parts])[order] for key in parts[0]}
 
     def _shared(self, scan: Scan) -> torch.Tensor:
-        expected = int(self.faces.max()) + 1
-        if len(scan.vertices) < expected:
-            raise FormatError(f"{scan.name}: found {len(scan.vertices)} vertices, the data set's mesh has {expected}")
+        if len(scan.vertices) != self._num_vertices:
+            raise FormatError(
+                f"{scan.name}: found {len(scan.vertices)} vertices, the data set's mesh has {self._num_vertices}"
+            )
         return scan.vertices
 
     def _check_outputs(self) -> None:
@@ -168,26 +174,26 @@ class FileIndex:
 def usable_scan(path: Path, read: ScanReader, verify: str, inventory: Inventory) -> bool:
     """Whether a scan can be used, as closely as `verify` asks; if not, the inventory says why.
 
-    "none" looks at nothing, "ends" at the file's size, "pixels" reads the scan.
+    "none" looks at nothing, "ends" at the file's head and end, "pixels" reads the scan.
     """
     if verify not in VERIFY:
         raise DataError(f"verify must be one of {', '.join(VERIFY)}, found {verify!r}")
     try:
-        if verify == "ends" and path.stat().st_size == 0:
-            raise FormatError(f"{path}: the file is empty")
+        if verify == "ends":
+            check_ends(path)
         if verify == "pixels":
             read(path)
-    except (FormatError, OSError) as error:
+    except FormatError as error:
         inventory.corrupt(path, str(error).removeprefix(f"{path}: "))
         return False
     return True
 
 
-def shared_faces(files: Iterable[Path], inventory: Inventory) -> torch.Tensor | None:
-    """The triangles (F, 3) of the first OBJ or PLY that can be read; None if there is none."""
+def shared_mesh(files: Iterable[Path], inventory: Inventory) -> Surface | None:
+    """The first OBJ or PLY that can be read; None if there is none."""
     for file in files:
         try:
-            return torch.from_numpy(read_obj_or_ply(file).faces)
+            return read_obj_or_ply(file)
         except FormatError as error:
             inventory.corrupt(file, str(error))
     return None

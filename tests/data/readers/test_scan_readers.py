@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from facekit.data import DataError, parse_data
-from facekit.data.formats import FormatError
+from facekit.data.formats import FormatError, check_ends
 from facekit.data.readers import PUBLISHED, Inventory, compare_counts
 from facekit.data.scans import Scan
+from facekit.meshes import save_mesh
 from tests.data.readers import scan_trees
 
 
@@ -133,6 +134,39 @@ def test_views_of_a_scan_in_any_order(copies):
         for key in ("image", "depth", "landmarks", "pose", "row"):
             assert torch.equal(together[key][place], alone[key][0])
     assert together["pose"][:, 1].tolist() == [0.0, -30.0, 30.0, 30.0]
+
+
+def test_a_scan_that_is_cut_off_shows_at_its_ends(copies, tmp_path):
+    """Without being read: `verify` is "ends" by default where data sets are small."""
+    source = opened(copies, "bu3dfe")
+    assert {finding.path for finding in source.inventory.of("corrupt")} == {
+        "M0001/M0001_HA03BL_F3D.wrl", "M0001/M0001_SA01BL_F3D.wrl"}  # fmt: skip
+    assert "expected 48,0" in next(opened(copies, "bosphorus").inventory.of("corrupt")).reason
+    assert "expected" in next(opened(copies, "fanelli", verify="ends").inventory.of("corrupt")).reason
+    (tmp_path / "a.wrl").write_bytes(b"#VRML V2.0 utf8 { 1 2 3 " + b"4 5 6, " * 1000)
+    (tmp_path / "b.wrl").write_bytes(b"{}")
+    for name, message in (("a.wrl", "no bracket is closed"), ("b.wrl", "expected '#VRML"), ("c.wrl", "cannot be read")):
+        with pytest.raises(FormatError, match=rf"{name}: .*{message}"):
+            check_ends(tmp_path / name)
+
+
+def test_what_a_source_was_opened_with_is_part_of_what_it_is(copies):
+    """A prepared folder is not continued with another unit."""
+    assert opened(copies, "micc", unit=10.0).describe() != opened(copies, "micc").describe()
+    assert opened(copies, "bosphorus", longest_edge=5.0).describe() != opened(copies, "bosphorus").describe()
+
+
+def test_a_mesh_of_another_size_is_named(tmp_path):
+    root = scan_trees.coma(tmp_path)
+    name = "FaceTalk_170728_03272_TA/mouth_open/mouth_open.000003.ply"
+    vertices, faces, _ = scan_trees.face()
+    more = np.concatenate([vertices, [[0.0, 0.0, 0.0]]]) / 1000
+    save_mesh(root / name, torch.from_numpy(more).float(), torch.from_numpy(faces))
+    source = parse_data(f"coma={root}").open("coma", image_size=40)
+    with pytest.raises(
+        FormatError, match=rf"{name}: found {len(more)} vertices, the data set's mesh has {len(vertices)}"
+    ):
+        source.batch(np.arange(len(source)))
 
 
 def test_scans_are_cached(copies, tmp_path):
