@@ -61,7 +61,7 @@ def open_dataset(
     pictures = {file.name: file for file in walk_files(root, (".jpg", ".png"))}
     lists = {what: _find_list(root, what, inventory) for what in LISTS}
     listed = dict.fromkeys(name for rows in (lists["identity"], lists["split"]) for name in rows)
-    for name in listed.keys() - pictures.keys():
+    for name in (name for name in listed if name not in pictures):
         inventory.miss(name, "listed, but not there")
     kept = [name for name in sorted(pictures) if usable(pictures[name], verify, inventory)]
     table = keep_subjects(_table(root, {name: pictures[name] for name in kept}, lists), subjects)

@@ -10,6 +10,7 @@ The data set has no landmarks.  Those that a detector found may lie beside the p
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def open_dataset(
             rows.append((name, annotated[key][0] if key else _group(name)))
             units.append(annotated[key][1] if key else None)
             named |= {key} if key else set()
-    for key in annotated.keys() - named:
+    for key in (key for key in annotated if key not in named):
         inventory.miss(key, "listed, but not there")
     table = _table(rows, units)
     return EmotioNetSource(keep_subjects(table, subjects), root, inventory, image_size, **options)
@@ -142,8 +143,13 @@ def _annotations(root: Path, inventory: Inventory) -> dict[str, tuple[str, np.nd
 def _entries(path: Path) -> Iterator[tuple[str, str, np.ndarray] | TextError]:
     """Picture's name, group and codes of each row, or what is wrong with the row."""
     for number, line in text_lines(path):
-        cells = [cell.strip().strip("'\"") for cell in line.split("\t" if "\t" in line else ",")]
         where = f"{path}, line {number}"
+        try:
+            cells = line.split("\t") if "\t" in line else next(csv.reader([line]))
+        except csv.Error as error:
+            yield TextError(f"{where}: is no row of separated values ({error})")
+            continue
+        cells = [cell.strip().strip("'\"") for cell in cells]
         if number == 1 and len(cells) > 2 and not cells[2].lstrip("-").isdecimal():
             continue  # a header, which some copies have
         try:

@@ -1,6 +1,8 @@
 """Single frames of videos, read with OpenCV where it is installed.
 
 Frames are mostly asked for one after another, so a video stays open and is read on; a jump back or far ahead seeks.
+Streams of pictures without a head (.mjpg, as MICC's) do not say how long they are and cannot be sought in: they are
+counted once, and read again from their beginning after a jump back.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +36,34 @@ def has_opencv() -> bool:
 
 
 def count_frames(path: Path, inventory: Inventory) -> int:
-    """How many frames the video says it has; 0, with a note in the inventory, if it cannot be opened."""
-    import cv2
-
+    """How many frames the video has, as it says or by counting; 0, with a note in the inventory, if it has none."""
     try:
-        video = _opened(path)
+        count = _announced(_opened(path)) or _counted(path, file_stamp(path))
     except PictureError as error:
         inventory.corrupt(path, reason_of(error, path))
         return 0
-    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    if not 0 < count <= MOST_FRAMES:
-        inventory.corrupt(path, f"the video says that it has {count} frames")
-        return 0
+    if not count:
+        inventory.corrupt(path, "the video has no frame that can be read")
+    return count
+
+
+def _announced(video: Any) -> int:
+    """How many frames an open video says that it has; 0 if it does not say, as streams without a head."""
+    import cv2
+
+    count = video.get(cv2.CAP_PROP_FRAME_COUNT)
+    return int(count) if 0 < count <= MOST_FRAMES else 0
+
+
+@lru_cache(maxsize=1024)
+def _counted(path: Path, _stamp: tuple[int, int]) -> int:
+    """How many frames can be read, one after another."""
+    import cv2
+
+    video, count = cv2.VideoCapture(str(path)), 0
+    while count < MOST_FRAMES and video.grab():
+        count += 1
+    video.release()
     return count
 
 
@@ -60,11 +79,15 @@ def read_frame(path: Path, frame: int) -> np.ndarray:
 
     video = _opened(path)
     at = int(video.get(cv2.CAP_PROP_POS_FRAMES))
-    if not at <= frame <= at + _READ_ON:
+    if _announced(video) and not at <= frame <= at + _READ_ON:
         video.set(cv2.CAP_PROP_POS_FRAMES, frame)
-    else:
-        for _ in range(frame - at):
-            video.grab()
+        at = frame
+    elif frame < at:
+        _open_videos.pop((path, *file_stamp(path))).release()
+        video, at = _opened(path), 0
+    for _ in range(frame - at):
+        if not video.grab():
+            break
     found, picture = video.read()
     if not found or picture is None:
         raise PictureError(f"{path}: there is no frame {frame} (counted from 0); the video ends before or is damaged")

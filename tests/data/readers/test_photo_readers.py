@@ -10,8 +10,9 @@ import scipy.io
 import torch
 
 from facekit.data import EXPRESSION_LABELS, DataError, au_matrix, check_manifest, parse_data, subject_folds
-from facekit.data.readers import aflw2000, celeba, disfa, emotionet, kdef, multipie, sfew, wlp300
+from facekit.data.readers import aflw2000, celeba, disfa, emotionet, kdef, micc, multipie, sfew, wlp300
 from facekit.data.readers.fitted import book_poses
+from facekit.data.readers.videos import read_frame
 from facekit.render import rotation_matrix
 from tests.data.readers import photo_trees as trees
 from tests.data.readers.photo_trees import write_picture, write_text
@@ -215,6 +216,15 @@ def test_emotionet(tmp_path, end):
     assert sample["landmarks"].shape == (68, 2) and 0 < sample["landmarks"].min() < sample["landmarks"].max() < 27
 
 
+def test_emotionet_as_a_table_with_commas_in_addresses(tmp_path):
+    write_picture(tmp_path / "a.jpg", 40, 40)
+    rows = [f'"http://some.host/x,y/a.jpg","http://some.host/x,y/a.jpg",{",".join(["1"] * 60)}', "x" * 200_000]
+    write_text(tmp_path / "emotionet.csv", rows)
+    source = emotionet.open_dataset(tmp_path, image_size=16)
+    assert source.table["AU60"].tolist() == [1.0]
+    assert "line 2: is no row of separated values" in next(source.inventory.of("corrupt")).reason
+
+
 def test_emotionet_with_damaged_lists(tmp_path):
     trees.emotionet_tree(tmp_path)
     write_text(tmp_path / "dataFile_0001.txt", [
@@ -341,3 +351,20 @@ def test_videos_in_several_processes(tmp_path):
     loader = torch.utils.data.DataLoader(source, sampler=sampler, batch_size=None, num_workers=2)
     shown = torch.cat([batch["image"].mean((1, 2, 3)) for batch in loader]) * 255
     assert (shown - (6 * torch.arange(40.0) + 5).repeat(2)).abs().max() < 4
+
+
+def test_videos_that_do_not_say_how_long_they_are(tmp_path):
+    """Streams of pictures without a head, as MICC's."""
+    path = tmp_path / "subject_01" / "Video" / "Indoor-Cooperative.mjpg"
+    path.parent.mkdir(parents=True)
+    frames = [cv2.imencode(".jpg", np.full((48, 64, 3), 6 * frame + 5, np.uint8))[1].tobytes() for frame in range(40)]
+    path.write_bytes(b"".join(frames))
+    (path.parent / "PTZ-Outdoor.mjpeg").write_bytes(b"\xff\xd8\xff")
+    source = micc.open_dataset(tmp_path, what="videos", frames=5, image_size=16)
+    assert source.table["frame"].tolist() == [0, 10, 20, 29, 39] and set(source.table["condition"]) == {"cooperative"}
+    assert reasons(source, "corrupt").keys() == {"PTZ-Outdoor.mjpeg"}
+    for order in ([0, 1, 2, 3, 4], [4, 0, 3, 3, 1]):
+        shown = source[order]["image"].mean((1, 2, 3)) * 255
+        assert (shown - (6 * torch.tensor(source.table["frame"].to_numpy()[order]) + 5)).abs().max() < 4
+    with pytest.raises(DataError, match="there is no frame 40"):
+        read_frame(path, 40)
