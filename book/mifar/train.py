@@ -2,12 +2,14 @@
 
     python book/mifar/train.py --preset laptop
     python book/mifar/train.py --preset laptop --method simclr --out_dir runs/simclr
+    python book/mifar/train.py --preset laptop --subjects 0 --data bu3dfe=/data/BU_3DFE
     torchrun --standalone --nproc-per-node=2 book/mifar/train.py --preset laptop
     torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=HOST:29400 book/mifar/train.py
 
 The first is minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. ``--standalone``
 finds a free address and port by itself; on several machines the same command is given on each, with the name of one of
-them as HOST. Every setting of ``facekit.mifar.Recipe`` is an option (``--help`` lists them). The run leaves config.yml,
+them as HOST. The images of a licensed copy are made once and kept in ``--cache`` (``~/.cache/facekit/mifar``): let one
+process make them before several train. Every setting of ``facekit.mifar.Recipe`` is an option (``--help`` lists them). The run leaves config.yml,
 metrics.jsonl, checkpoints and weights.pt in ``--out_dir``; the same command continues it.
 """
 
