@@ -34,7 +34,7 @@ class Sizes:
 
 
 NOTEBOOK = LaptopRecipe(
-    people=60, photos=6, sources=600, views=2, widths=(16, 8), steps=1160, warm_up=1000, critic_every=4,
+    people=60, photos=6, sources=500, views=2, widths=(16, 8), steps=940, warm_up=800, critic_every=4,
     texture_from=10_000, progress=False,
 )  # fmt: skip
 SCALES: dict[str, tuple[Recipe, Sizes]] = {
