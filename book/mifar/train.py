@@ -9,8 +9,8 @@
 The first is minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. ``--standalone``
 finds a free address and port by itself; on several machines the same command is given on each, with the name of one of
 them as HOST. The images of a licensed copy are made once and kept in ``--cache`` (``~/.cache/facekit/mifar``): let one
-process make them before several train. Every setting of ``facekit.mifar.Recipe`` is an option (``--help`` lists them). The run leaves config.yml,
-metrics.jsonl, checkpoints and weights.pt in ``--out_dir``; the same command continues it.
+process make them before several train. Every setting of ``facekit.mifar.Recipe`` is an option (``--help`` lists them).
+The run leaves config.yml, metrics.jsonl, checkpoints and weights.pt in ``--out_dir``; the same command continues it.
 """
 
 import argparse
