@@ -173,11 +173,10 @@ class DynamicWeights:
 class ProgressWeights:
     """Beyond the paper: weights that follow what the network knows already, in place of Eq. (8).
 
-    ``lambda_expression = 1``, ``lambda_pose = k_expression (1 - k_pose)`` and ``lambda_metric = k_expression^2``, with
-    ``k = exp(-L)`` of a cross-entropy L: the (geometric) mean probability of the right class, 1 where all is known.
-    Both other tasks wait for the one that they are to help. The pose counts less the better it is known. The metric
-    term has the square because it is about pairs: k^2 is how likely both faces of a pair are recognised, and to push
-    them about before that only draws all of them together.
+    ``lambda_expression = 1``, ``lambda_pose = 1 - k_pose`` and ``lambda_metric = k_expression^2``, with ``k = exp(-L)``
+    of a cross-entropy L: the (geometric) mean probability of the right class, 1 where all is known. The pose counts
+    less the better it is known. The metric term waits until expressions are: k^2 is how likely both faces of a pair
+    are recognised, and to push them about before that only draws all of them together.
 
     Args:
         tasks: names of the losses, of ``expression``, ``pose`` and ``metric``.
@@ -194,7 +193,7 @@ class ProgressWeights:
     def weights(self) -> dict[str, float]:
         """The present weights by task."""
         expression, pose = self._known["expression"], self._known.get("pose", 0.0)
-        weights = {"expression": 1.0, "pose": expression * (1.0 - pose), "metric": expression**2}
+        weights = {"expression": 1.0, "pose": 1.0 - pose, "metric": expression**2}
         return {task: weights[task] for task in self.tasks}
 
     def observe(self, losses: Mapping[str, Tensor]) -> None:

@@ -163,12 +163,12 @@ def test_weights_continue_from_a_checkpoint():
     assert one.weights == other.weights and one.weights["a"] != one.weights["b"]
 
 
-def test_pose_and_metric_wait_for_expressions_and_the_pose_makes_room():
+def test_the_metric_term_waits_for_expressions_and_the_pose_makes_room():
     weights = ProgressWeights(["expression", "pose", "metric"], memory=0.0)
-    assert weights.weights == {"expression": 1.0, "pose": 0.0, "metric": 0.0}
+    assert weights.weights == {"expression": 1.0, "pose": 1.0, "metric": 0.0}
     known = {"expression": 0.5, "pose": 0.9}
     weights.observe({name: torch.tensor(-math.log(share)) for name, share in known.items()})
-    assert weights.weights == pytest.approx({"expression": 1.0, "pose": 0.05, "metric": 0.25})
+    assert weights.weights == pytest.approx({"expression": 1.0, "pose": 0.1, "metric": 0.25})
     without_pose = ProgressWeights(["expression", "metric"])
     without_pose.observe({"expression": torch.tensor(0.0)})
     assert without_pose.weights == pytest.approx({"expression": 1.0, "metric": 0.01}), "a tenth of the way to 1"
