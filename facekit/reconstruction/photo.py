@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,6 @@ from torch import Tensor
 from facekit.data import crop
 from facekit.meshes import save_mesh
 from facekit.reconstruction.model import Face, Reconstructor
-
-if TYPE_CHECKING:
-    import ipywidgets
 
 NUM_LANDMARKS = 68
 SMALLEST_FACE = 32
@@ -157,8 +154,8 @@ def reconstruct_photo(model: Reconstructor, face: Portrait, texture: bool = Fals
     return found
 
 
-def upload_box(model: Reconstructor, detector: Detector, use: Callable[[Face], object]) -> "ipywidgets.VBox":
-    """An upload button for JupyterLab; ``use`` is called with the face of each uploaded photograph.
+def upload_box(model: Reconstructor, detector: Detector, use: Callable[[Face], object]) -> Any:
+    """An upload button for JupyterLab (an ipywidgets box); ``use`` is called with the face of each uploaded photograph.
 
     What ``use`` shows appears below the button, and so does the sentence about a photograph that cannot work.
     """
