@@ -26,13 +26,19 @@ PLACE = "place"
 
 
 class PreparedSource(DataSource):
-    """A source whose samples lie in a prepared folder, mapped into memory."""
+    """A source whose samples lie in a prepared folder, mapped into memory; pictures are made smaller where asked."""
 
     def __init__(
-        self, folder: Path, table: pd.DataFrame, places: np.ndarray, about: dict[str, Any], outputs: list[str]
+        self,
+        folder: Path,
+        table: pd.DataFrame,
+        places: np.ndarray,
+        about: dict[str, Any],
+        outputs: list[str],
+        image_size: int,
     ):
         super().__init__(table, name=f"prepared {about['name']}")
-        self.folder, self.about, self.outputs = folder, about, outputs
+        self.folder, self.about, self.outputs, self.image_size = folder, about, outputs, image_size
         self._places = places
         self._maps: dict[str, np.ndarray] = {}
 
@@ -48,6 +54,8 @@ class PreparedSource(DataSource):
             self._maps = {name: self._array(name) for name in self.outputs}
         places = self._places[rows.index.to_numpy()]
         sample = {name: unpacked(name, self._maps[name][places]) for name in self.outputs}
+        if self.image_size != self.about["image_size"]:
+            sample = _smaller(sample, self.about["image_size"], self.image_size)
         if "row" in sample:  # the label of the row in this table, not in the one that was prepared
             sample["row"] = torch.from_numpy(rows.index.to_numpy(dtype=np.int64, copy=True))
         return sample
@@ -63,10 +71,26 @@ class PreparedSource(DataSource):
         return array
 
     def describe(self) -> dict[str, object]:
-        return {"name": self.name, "source": self.about["source"], "outputs": self.outputs}
+        sizes = {"image_size": self.image_size}
+        return {"name": self.name, "source": self.about["source"], "outputs": self.outputs} | sizes
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_maps": {}}
+
+
+def _smaller(sample: Sample, prepared: int, asked: int) -> Sample:
+    """A batch as if its pictures had been cut out with `asked` instead of `prepared` pixels."""
+    share = asked / prepared
+    found = dict(sample)
+    for name, value in sample.items():
+        if value.shape[-2:] == (prepared, prepared) and value.ndim == 4:
+            resized = torch.nn.functional.interpolate(value.float(), (asked, asked), mode="bilinear", antialias=True)
+            found[name] = resized > 0.5 if value.dtype == torch.bool else resized.to(value.dtype)
+    if "landmarks" in sample:
+        found["landmarks"] = sample["landmarks"] * share
+    if "pose" in sample:  # three angles, then scale and place in pixels
+        found["pose"] = torch.cat([sample["pose"][:, :3], sample["pose"][:, 3:] * share], dim=1)
+    return found
 
 
 class _Tolerant(DataSource):
@@ -154,10 +178,12 @@ def open_prepared(
 ) -> PreparedSource:
     """A folder that `prepare` finished; `subjects` keeps the first so many people, `outputs` some of the entries.
 
+    `image_size` may be smaller than that of the prepared pictures: they are then resized as they are loaded.
+
     Raises
     ------
     DataError
-        if the folder is damaged, has pictures of another size, or lacks an output.
+        if the folder is damaged, has smaller pictures, or lacks an output.
     """
     folder = Path(folder)
     try:
@@ -168,14 +194,16 @@ def open_prepared(
         size = int(about["image_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: is no finished prepared folder ({error}); prepare the data set again") from error
-    if image_size not in (None, size):
+    if image_size is not None and image_size > size:
         raise DataError(
-            f"{folder} was prepared with pictures of {size} pixels, asked for {image_size}; prepare it again"
+            f"{folder} was prepared with pictures of {size} pixels, asked for {image_size}; prepare the data set again "
+            f"into another folder with --image_size {image_size}"
         )
     absent = [name for name in outputs or () if name not in kept]
     if absent:
         raise DataError(f"{folder} was prepared without the output {absent[0]!r}; it has {', '.join(kept)}")
-    source = PreparedSource(folder, table, places, about, kept if outputs is None else list(outputs))
+    kept = kept if outputs is None else list(outputs)
+    source = PreparedSource(folder, table, places, about, kept, image_size or size)
     return source if subjects is None else source.select(_of_first(table, subjects))
 
 

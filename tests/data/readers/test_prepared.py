@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from facekit.data import DataError, load_all, open_prepared, parse_data, prepare
+from facekit.data.prepared import _smaller
 from facekit.data.readers import emotionet, kdef, multipie, own, wlp300
 from tests.data.readers import photo_trees as trees
 from tests.data.readers.photo_trees import cut_off, write_picture, write_text
@@ -29,6 +30,23 @@ def test_what_is_prepared_comes_back(tmp_path):
     assert prepared[[3, 1]]["row"].tolist() == [3, 1] and list(load_all(prepared, ["image"])) == ["image"]
     again = pickle.loads(pickle.dumps(prepared))
     assert again.select([2])[0]["row"] == 2 and "300wlp" in json.dumps(again.describe()).lower() + again.name
+
+
+def test_prepared_pictures_serve_smaller_sizes(tmp_path):
+    """Nearly as if they had been cut out of the photographs with fewer pixels, with all that is measured in pixels."""
+    copy = trees.wlp300_tree(tmp_path / "data")
+    prepare(wlp300.open_dataset(copy, image_size=48), tmp_path / "out", about("300wlp", 48))
+    found, expected = open_prepared(tmp_path / "out", image_size=20)[:], wlp300.open_dataset(copy, image_size=20)[:]
+    assert found["image"].shape == expected["image"].shape and found.keys() == expected.keys()
+    assert (found["image"] - expected["image"]).abs().mean() < 0.01
+    for key in ("landmarks", "pose", "shape_para", "published_angles", "row"):
+        torch.testing.assert_close(found[key], expected[key], atol=1e-3, rtol=1e-4, msg=key)
+    mask = torch.zeros(2, 1, 48, 48, dtype=torch.bool)
+    mask[..., 24:] = True
+    assert (
+        _smaller({"mask": mask}, 48, 12)["mask"][..., 6:].all()
+        and not _smaller({"mask": mask}, 48, 12)["mask"][..., :6].any()
+    )
 
 
 def test_text_stays_text_and_missing_stays_missing(tmp_path):
