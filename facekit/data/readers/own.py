@@ -5,8 +5,9 @@
     ann/02.jpg,ann,neutral,-30
     scans/bob.ply,bob,neutral,45
 
-Photographs are cut out by the box or the landmarks that a row gives, else as the largest centred square.  Scans (OBJ,
-PLY, GLB) are rendered: a row is a view of the scan from the row's yaw and pitch.
+Photographs are cut out by the box or the landmarks that a row gives, else as the largest centred square; so are frames
+of videos, which a row names by the video's path and the frame's number.  Scans (OBJ, PLY, GLB) are rendered: a row is a
+view of the scan from the row's yaw and pitch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from facekit.data.manifest import MANIFEST_COLUMNS
@@ -27,6 +29,7 @@ from facekit.data.readers.own_manifest import BOX_COLUMNS, Row, read_manifest
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, split_people, usable
 from facekit.data.readers.pictures import PICTURE_ENDINGS, Box
 from facekit.data.readers.text_files import file_stamp
+from facekit.data.readers.videos import VIDEO_ENDINGS, count_frames, has_opencv, read_frame
 from facekit.data.sources import DataError, Sample
 from facekit.meshes import Mesh, MeshError, load_mesh
 from facekit.render import ambient_light, directional_light, render_mesh, rotation_matrix
@@ -55,6 +58,11 @@ class OwnSource(PhotoSource):
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
         points = self._points.get(row.Index)
         return None if points is None else read_landmarks(self.root / points), self._boxes.get(row.Index)
+
+    def picture(self, row: Any) -> tuple[Image.Image, float]:
+        if Path(row.path).suffix.lower() not in VIDEO_ENDINGS:
+            return super().picture(row)
+        return Image.fromarray(read_frame(self.root / row.path, int(row.frame))), 1.0
 
     def crop(self, row: Any) -> tuple[np.ndarray, Box]:
         if Path(row.path).suffix.lower() not in SCAN_ENDINGS:
@@ -128,18 +136,32 @@ def _is_usable(row: Row, root: Path, verify: str, inventory: Inventory) -> bool:
     if not file.is_file():
         inventory.miss(file, f"line {row['line']}: there is no such file")
         return False
-    if file.suffix.lower() not in (*PICTURE_ENDINGS, *SCAN_ENDINGS):
-        inventory.corrupt(file, f"line {row['line']}: neither a picture nor a scan by its ending")
+    if file.suffix.lower() not in (*PICTURE_ENDINGS, *SCAN_ENDINGS, *VIDEO_ENDINGS):
+        inventory.corrupt(file, f"line {row['line']}: neither a picture, a scan nor a video by its ending")
         return False
     try:
         if row.get("landmarks"):
             read_landmarks(root / row["landmarks"])
         if file.suffix.lower() in SCAN_ENDINGS and verify == "pixels":
             _read_scan(file, file_stamp(file))
+        if file.suffix.lower() in VIDEO_ENDINGS:
+            return _is_frame(row, file, inventory)
     except DataError as error:
         inventory.corrupt(file, f"line {row['line']}: {error}")
         return False
     return file.suffix.lower() in SCAN_ENDINGS or usable(file, verify, inventory)
+
+
+def _is_frame(row: Row, file: Path, inventory: Inventory) -> bool:
+    """Whether the row names a frame that its video has."""
+    if not has_opencv():
+        inventory.skip(file, "reading a video needs OpenCV; install it or take the frames out beforehand")
+        return False
+    count, frame = count_frames(file, inventory), row.get("frame")
+    if count and (frame is None or frame >= count):
+        found = "no frame" if frame is None else f"frame {frame}"
+        inventory.corrupt(file, f"line {row['line']}: names {found}, the video has frames 0 to {count - 1}")
+    return frame is not None and frame < count
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:

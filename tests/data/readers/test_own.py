@@ -1,5 +1,6 @@
 """Data of the reader's own: the CSV file, photographs, scans and what can be wrong with them."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -88,7 +89,7 @@ def test_quoted_cells_and_decimal_commas(folder):
         ("photos/1.jpg,a,inf", "line 3, yaw: 'inf' is not a finite number"),
         ("photos/1.jpg,a,left", "line 3, yaw: 'left' is not a number"),
         ("photos/1.jpg,a,200", "line 3, yaw: 200 lies outside -180 to 180"),
-        ("notes.txt,a,0", "line 3: neither a picture nor a scan"),
+        ("notes.txt,a,0", "line 3: neither a picture, a scan nor a video"),
     ],
 )
 def test_rows_that_are_wrong_are_left_out_with_their_line(folder, line, reason):
@@ -216,3 +217,22 @@ def test_own_data_in_the_place_of_a_data_set(folder):
         parse_data("world").open("own")
     with pytest.raises(DataError, match="coma has no twin"):
         parse_data("world").open("coma")
+
+
+def test_frames_of_videos(tmp_path, monkeypatch):
+    video = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    for frame in range(6):
+        video.write(np.full((48, 64, 3), (90, 90, 40 * frame + 15), dtype=np.uint8))
+    video.release()
+    (tmp_path / "b.mp4").write_bytes(b"nothing of the kind")
+    rows = ["a.avi,film,4", "a.avi,film,1", "a.avi,film,6", "a.avi,film,", "b.mp4,other,0"]
+    write_text(tmp_path / "manifest.csv", ["path,sequence,frame", *rows])
+    source = own.open_dataset(tmp_path, image_size=16)
+    assert (source[:]["image"][:, 0].mean((1, 2)) * 255 - torch.tensor([175.0, 55.0])).abs().max() < 8
+    assert source.table["frame"].tolist() == [4, 1] and source.table["sequence"].tolist() == ["film", "film"]
+    assert [finding.reason for finding in source.inventory.of("corrupt")] == [
+        "line 4: names frame 6, the video has frames 0 to 5", "line 5: names no frame, the video has frames 0 to 5",
+        "is not a video that OpenCV can read"]  # fmt: skip
+    monkeypatch.setattr(own, "has_opencv", lambda: False)
+    with pytest.raises(DataError, match=r"nothing usable was found.*reading a video needs OpenCV"):
+        own.open_dataset(tmp_path)
