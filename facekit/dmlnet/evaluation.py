@@ -13,7 +13,7 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from facekit.dmlnet.data import Faces
-from facekit.dmlnet.model import DMLNet, Recognition
+from facekit.dmlnet.model import DMLNet
 from facekit.metrics import confusion_counts
 
 
@@ -29,17 +29,13 @@ class Answers(NamedTuple):
 
 
 @torch.no_grad()
-def answer(network: DMLNet, faces: Faces, twice: bool = False, block: int = 256) -> Answers:
-    """Run a network, in evaluation mode, over faces.
-
-    With ``twice`` it looks at each face and at its mirror image, and its two answers are averaged: the expression is
-    the same in both, and the pose scores change places, as the yaws are symmetric.
-    """
+def answer(network: DMLNet, faces: Faces, block: int = 256) -> Answers:
+    """Run a network, in evaluation mode, over faces."""
     device = next(network.parameters()).device
     parts = []
     for start in range(0, len(faces), block):
         images = faces.batch(np.arange(start, min(start + block, len(faces))))["image"].to(device)
-        found = _both_ways(network(images), network(images.flip(-1))) if twice else network(images)
+        found = network(images)
         pose = torch.empty(0) if found.pose is None else found.pose.argmax(dim=1)
         parts.append((found.embedding.cpu(), found.expression.argmax(dim=1).cpu(), pose.cpu()))
     embedding, expression, pose = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -119,15 +115,6 @@ def togetherness(clusters: np.ndarray, subjects: np.ndarray) -> float:
         if len(mine) > 1:
             together, total = together + np.bincount(mine).max(), total + len(mine)
     return 100.0 * together / max(total, 1)
-
-
-def _both_ways(seen: Recognition, mirrored: Recognition) -> Recognition:
-    """The mean of two answers in probability; embeddings keep length one."""
-    embedding = torch.nn.functional.normalize(seen.embedding + mirrored.embedding, dim=1)
-    expression = seen.expression.softmax(dim=1) + mirrored.expression.softmax(dim=1)
-    if seen.pose is None:
-        return Recognition(embedding, expression, None)
-    return Recognition(embedding, expression, seen.pose.softmax(dim=1) + mirrored.pose.softmax(dim=1).flip(1))
 
 
 def _rate(found: Tensor, truth: np.ndarray) -> float:

@@ -6,82 +6,28 @@ writes the rates beside the paper's. All numbers are percentages unless their na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from facekit.dmlnet import published
-from facekit.dmlnet.data import PROTOCOLS, Faces
+from facekit.dmlnet.data import PROTOCOLS
 from facekit.dmlnet.evaluation import (
-    Answers,
     answer,
     clustering_scores,
     confusion,
     descent,
     descent_spread,
     identity_clusters,
-    recognition_rates,
     togetherness,
 )
+from facekit.dmlnet.measures import compared, part_of, rates, rates_by, run_of, short_names, yaw_names
 from facekit.dmlnet.pictures import TRIPLETS
 from facekit.dmlnet.published import SEVEN, SHORT, STEPS
-from facekit.dmlnet.training_runs import Trained, faces_for, recipe_for, trained
+from facekit.dmlnet.training_runs import Trained, faces_for
 from facekit.experiments import Measured, Run, experiment
 
 PAPER = "Liu et al. 2021"
-BASELINES = ("ResNet50", "triplet network", "island-loss network")
-"""Measured beside DML-Net: the backbone alone, with triplets of expressions, and with the island loss."""
-
-
-def run_of(run: Run, dataset: str, method: str, start: str = "") -> Trained:
-    """Train a method for a run of an experiment and note the settings."""
-    recipe = recipe_for(run.scale, dataset, method)
-    for name in ("encoder", "face_size", "steps", "batch_size", "subjects", "learning_rate", "margin"):
-        run.config[name] = getattr(recipe, name)
-    found = trained(run.scale, dataset, method, run.data, run.seed, start)
-    run.config[f"test_faces_{dataset}"] = len(found.test)
-    return found
-
-
-def compared(
-    run: Run, dataset: str, measure: Callable[[Trained], Mapping[str, float]], start: str = ""
-) -> dict[str, dict[str, float]]:
-    """The same measurement of DML-Net and of the baselines."""
-    return {method: dict(measure(run_of(run, dataset, method, start))) for method in ("DML-Net", *BASELINES)}
-
-
-def rates(found: Trained) -> dict[str, float]:
-    """Recognition rates of the test faces."""
-    return recognition_rates(found.answers, found.test)
-
-
-def hits(found: Trained) -> np.ndarray:
-    """Whether (N,) each test face's expression was named correctly."""
-    return found.answers.expression.numpy() == found.test.labels.expression
-
-
-def rates_by(found: Trained, labels: np.ndarray, names: Mapping[int, str]) -> dict[str, float]:
-    """Expression rates of the faces with each label, and of all; a label that no face has is left out."""
-    right = hits(found)
-    parts = {
-        name: 100.0 * float(right[labels == label].mean()) for label, name in names.items() if (labels == label).any()
-    }
-    return {**parts, "average": 100.0 * float(right.mean())}
-
-
-def yaw_names(faces: Faces) -> dict[int, str]:
-    return {number: f"{yaw:g}" for number, yaw in enumerate(faces.yaws)}
-
-
-def short_names(faces: Faces) -> dict[int, str]:
-    return {number: SHORT.get(name, name) for number, name in enumerate(faces.expressions)}
-
-
-def part_of(found: Trained, rows: np.ndarray) -> Trained:
-    """The same answers about some of the test faces."""
-    chosen = np.flatnonzero(rows)
-    answers = Answers(*(None if part is None else part[chosen] for part in found.answers))
-    return found._replace(test=found.test.select(rows), answers=answers)
 
 
 @experiment(
