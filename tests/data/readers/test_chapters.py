@@ -1,13 +1,18 @@
 """A copy of a data set, or data of one's own, in a chapter: what the papers' rooms ask for is there."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from facekit.data import DataError
+from facekit.decoupled_gan import MeshDataset
 from facekit.dmlnet.data import load_faces, open_sources
 from facekit.rrl.data import labelled_faces, unlabelled_faces
 from tests.data.readers import photo_trees as trees
+from tests.data.readers import scan_trees
 from tests.data.readers.photo_trees import write_picture, write_text
 
 
@@ -77,3 +82,18 @@ def test_emotionet_in_rrl_needs_landmarks(tmp_path):
     own = ["path,landmarks", *[f"images/{p.name},images/{p.stem}.pts" for p in (tmp_path / "images").glob("*.jpg")]]
     write_text(tmp_path / "manifest.csv", own)
     assert len(unlabelled_faces(f"own={tmp_path}", 32, None)) == 3
+
+
+def test_scans_in_the_decoupled_gan(tmp_path, monkeypatch):
+    """As the page on one's own data says."""
+    monkeypatch.chdir(tmp_path)
+    root = scan_trees.bu3dfe(tmp_path / "BU_3DFE")
+    page = Path(__file__).resolve().parents[3] / "book" / "your_own_data.md"
+    (code,) = re.findall(r"```\{code-block\} python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(compile(code.replace("/data/BU_3DFE", str(root)), "the page", "exec"), names)
+    meshes, found = MeshDataset.load(tmp_path / "meshes"), names["found"]
+    assert len(meshes) == 5 and list(found.failures) == [3] and found.errors.max() < 1.0
+    assert meshes.label_names["identity"] == ("F0001", "M0001")
+    assert [meshes.label_names["expression"][k] for k in meshes.labels["expression"]] == [
+        "anger", "anger", "neutral", "happiness", "neutral"]  # fmt: skip
