@@ -15,7 +15,6 @@ from facekit.decoupled_gan.data import MeshDataset
 from facekit.decoupled_gan.losses import (
     class_weights,
     classification_loss,
-    contrastive_feature_loss,
     feature_loss,
     label_distribution,
     laplacian_loss,
@@ -105,7 +104,6 @@ class Adversaries:
             in the draw of the labels that generated samples are asked for.
         unclassified: factors with labels that take no part in any classification or feature loss, as in the paper's
             ablation "without expression classification"; their codes are always free.
-        contrastive: let the features of different pairs repel each other, which the paper does not.
     """
 
     def __init__(
@@ -116,14 +114,12 @@ class Adversaries:
         instance_noise: float = 0.1,
         balance: float = 0.5,
         unclassified: Collection[str] = (),
-        contrastive: bool = False,
     ) -> None:
         if batch_size % 2:
             raise ValueError(f"samples come in pairs: batch_size per process and pass must be even, found {batch_size}")
         self.gan = gan
         self.batch_size = batch_size
         self.instance_noise = instance_noise
-        self.feature_loss = contrastive_feature_loss if contrastive else feature_loss
         unknown = sorted(set(unclassified) - set(dataset.labels))
         if unknown:
             raise ValueError(
@@ -182,7 +178,7 @@ class Adversaries:
             step.log(**{f"accuracy_{draw.labelled}": right.float().mean()})
             terms["classification"] = classification_loss(logits[draw.labelled], draw.labels)
         if draw.shared in self.factors:
-            terms["feature"] = self.feature_loss(features[draw.shared])
+            terms["feature"] = feature_loss(features[draw.shared])
         return terms | {"regularizer": laplacian_loss(displacements, self.gan.laplacian)}
 
 

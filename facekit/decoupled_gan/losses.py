@@ -3,7 +3,6 @@
 Fernandez Abrevaya et al., *A Decoupled 3D Facial Shape Model by Adversarial Training* (2019), Sections 3 and 4.3. Every
 function here returns a scalar that is *minimised*, but for ``wasserstein_distance``, which is the paper's L_GAN itself.
 Each is a mean over the samples of a batch, so that processes with equal shares of it may average their values.
-``contrastive_feature_loss`` is not the paper's.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facekit.meshes import apply_sparse
-from facekit.training import gather_with_gradient, rank
 
 UNLABELLED = -1
 
@@ -126,36 +124,9 @@ def feature_loss(features: Tensor) -> Tensor:
     Raises:
         ValueError: N is odd.
     """
-    _check_pairs(features)
-    return (1 - F.cosine_similarity(features[0::2], features[1::2], dim=1)).mean()
-
-
-def contrastive_feature_loss(features: Tensor, temperature: float = 0.2) -> Tensor:
-    """-tau/N sum over i of log(exp(s_ip / tau) / sum over j != i of exp(s_ij / tau)): beyond the paper.
-
-    s_ij is the cosine of the features i and j, and p the other row of i's pair. Like Eq. (10) it asks that samples
-    which share a code look alike to the classifier; but it asks, too, that samples with different codes do not. Eq.
-    (10) alone is at its best when the code changes nothing at all.
-
-    Args:
-        features: (N, D); rows 2k and 2k + 1 are a pair. With several processes the j run over all of their rows, and
-            the mean of their losses is that of one process.
-        temperature: tau, positive; the factor in front keeps the slope comparable to that of Eq. (10).
-
-    Raises:
-        ValueError: N is odd.
-    """
-    _check_pairs(features)
-    ours = F.normalize(features, dim=1)
-    places = rank() * len(ours) + torch.arange(len(ours), device=ours.device)
-    scores = ours @ gather_with_gradient(ours).T / temperature
-    scores = scores.scatter(1, places[:, None], float("-inf"))
-    return temperature * F.cross_entropy(scores, places ^ 1)
-
-
-def _check_pairs(features: Tensor) -> None:
     if len(features) % 2:
         raise ValueError(f"the feature loss takes samples in pairs, found {len(features)} rows")
+    return (1 - F.cosine_similarity(features[0::2], features[1::2], dim=1)).mean()
 
 
 def laplacian_loss(displacements: Tensor, laplacian: Callable[[Tensor], Tensor] | Tensor) -> Tensor:

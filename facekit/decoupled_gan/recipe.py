@@ -77,10 +77,9 @@ class Recipe(TrainingConfig):
     weights: LossWeights = field(default_factory=LossWeights)
     subtract_reference: bool = False
     """Show the critic displacements instead of positions."""
-    linear_start: bool = False
-    """Start the generator as the additive linear model of the meshes, which the paper does not."""
-    contrastive_features: bool = False
-    """Let the features of pairs that share no code repel each other, which the paper does not."""
+    linear_start: float = 0.0
+    """Start the generator as the additive linear model of the meshes, its codes scaled by this; 0 starts it at random,
+    as the paper does."""
     unclassified: str = ""
     """A factor that is left out of the classification and feature losses, for the ablation; empty for none."""
 
@@ -90,6 +89,8 @@ class Recipe(TrainingConfig):
             raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
         if self.population not in ("emotions", "speech"):
             raise ConfigError(f"population is {self.population!r}, expected emotions or speech")
+        if self.linear_start < 0:
+            raise ConfigError(f"linear_start is {self.linear_start}, expected 0 (none) or a scale such as 0.6")
         if self.batch_size % 2:
             raise ConfigError(f"batch_size is {self.batch_size}, expected an even number: samples come in pairs")
 
@@ -170,7 +171,7 @@ def build_gan(recipe: Recipe, dataset: MeshDataset) -> DecoupledGAN:
     sizes = {name: size for name, size in asdict(recipe.code).items() if size}
     gan = DecoupledGAN(dataset, recipe.image_size, sizes, subtract_reference=recipe.subtract_reference)
     if recipe.linear_start:
-        start_linearly(gan.generator, dataset)
+        start_linearly(gan.generator, dataset, recipe.linear_start)
     return gan
 
 
@@ -178,9 +179,7 @@ def gan_updates(recipe: Recipe, world: World, gan: DecoupledGAN, dataset: MeshDa
     """A step of the game: ``critic_steps`` updates of the discriminator, each on new meshes; one of the generator."""
     share = recipe.batch_size // (world.size * recipe.accumulate)
     unclassified = [recipe.unclassified] if recipe.unclassified else []
-    game = Adversaries(
-        gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified, recipe.contrastive_features
-    )
+    game = Adversaries(gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified)
     schedules = {"lr": CosineSchedule(recipe.learning_rate, recipe.final_learning_rate, recipe.steps)}
 
     def adam(module: torch.nn.Module) -> torch.optim.Adam:

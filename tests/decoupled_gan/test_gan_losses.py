@@ -7,7 +7,6 @@ from facekit.decoupled_gan import (
     LossWeights,
     class_weights,
     classification_loss,
-    contrastive_feature_loss,
     feature_loss,
     label_distribution,
     laplacian_loss,
@@ -117,26 +116,6 @@ def test_feature_loss_known_values():
     torch.testing.assert_close(feature_loss(x), torch.tensor(1.0))
     with pytest.raises(ValueError, match="found 3 rows"):
         feature_loss(x[:3])
-
-
-def test_contrastive_feature_loss_against_a_loop():
-    """Each row is to find the other of its pair among all others."""
-    features, temperature = torch.randn(8, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), 0.3
-    naive = 0.0
-    for i in range(8):
-        weight = {j: (torch.cosine_similarity(features[i], features[j], dim=0) / temperature).exp() for j in range(8)}
-        partner = i + 1 if i % 2 == 0 else i - 1
-        naive -= temperature / 8 * (weight[partner] / sum(weight[j] for j in range(8) if j != i)).log()
-    torch.testing.assert_close(contrastive_feature_loss(features, temperature), naive)
-    with pytest.raises(ValueError, match="found 3 rows"):
-        contrastive_feature_loss(features[:3])
-
-
-def test_only_the_contrastive_loss_asks_pairs_to_differ():
-    apart = torch.eye(4).repeat_interleave(2, dim=0)
-    alike = torch.ones(8, 4)
-    assert feature_loss(alike) == pytest.approx(feature_loss(apart).item(), abs=1e-6) == 0
-    assert contrastive_feature_loss(apart) < 0.01 < 0.3 < contrastive_feature_loss(alike)
 
 
 def fan():

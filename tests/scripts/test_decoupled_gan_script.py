@@ -45,11 +45,10 @@ def test_a_run_leaves_weights_meshes_and_faces(tmp_path, folder):
     assert torch.equal(sample.faces, meshes.faces)
 
 
-@pytest.mark.parametrize("contrastive", [False, True])
-def test_two_processes_train_the_weights_of_one(tmp_path, folder, contrastive):
+def test_two_processes_train_the_weights_of_one(tmp_path, folder):
     one, two = tmp_path / "one", tmp_path / "two"
     for out, processes in ((one, 1), (two, 2)):
-        results = train(out, folder, "--contrastive_features", contrastive, processes=processes)
+        results = train(out, folder, processes=processes)
         assert [status for status, _ in results] == [0] * processes, results
     assert share_of_weights_that_differ(one, two) < 0.01
     train(tmp_path / "other", folder, "--seed", 1)
