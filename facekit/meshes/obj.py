@@ -14,8 +14,8 @@ from facekit.meshes.polygons import fans
 
 _READ = ("v", "vt", "f")
 _PASSED_OVER = frozenset(
-    "vn vp p l g s o mg usemtl mtllib usemap maplib lod bevel c_interp d_interp shadow_obj trace_obj cstype deg bmat "
-    "step curv curv2 surf parm trim hole scrv sp end con ctech stech call csh fo".split()
+    "vn vp vc p l g s o mg usemtl mtllib usemap maplib lod bevel c_interp d_interp shadow_obj trace_obj cstype deg "
+    "bmat step curv curv2 surf parm trim hole scrv sp end con ctech stech call csh fo".split()
 )
 """Other keywords of the format.  A line that begins with none is damage: passing it over might shift the numbering."""
 _BLANK = r"(?=[ \t\n]|\Z)"

@@ -24,6 +24,7 @@ _CONTEXT = 160  # bytes before a bracket in which its field's name must lie
 _FIELD = re.compile(
     rb"(?:([A-Za-z0-9]+)\s*\{[^{}]*?)?(?<![^\s{}\[\],])(point|coordIndex|texCoordIndex|textureCoordIndex)\s*$"
 )
+_PASSED_OVER = re.compile(rb"(?<![^\s{}\[\],])(?:vector|color|normalIndex|colorIndex|materialIndex)\s*$")
 _TEXTURE = re.compile(rb'ImageTexture\s*\{[^{}]{0,400}?\burl\s*\[?\s*"([^"\r\n]{0,400})"')
 _CLOCKWISE = re.compile(rb"(?<![\w.])ccw\s+FALSE(?![\w.])")
 _HEAD = re.compile(rb"(?:\s*#[^\r\n]*)*")
@@ -118,11 +119,12 @@ def _fields(content: bytes, name: str) -> tuple[dict[str, list[bytes]], bytes]:
         if before[-1:] in (b"", b"}", b"]", b"{", b"["):
             raise FormatError(f"{name}: a list without a name, after {before[-20:].decode('ascii', 'replace')!r}")
         key = _key(before)
-        if key:
+        if key or _PASSED_OVER.search(before):
             end = content.find(b"]", place)
             if end < 0:
-                raise FormatError(f"{name}: the list {key!r} has no end; the file is cut off")
-            fields[key].append(content[place + 1 : end])
+                raise FormatError(f"{name}: the list {key or before[-20:]!r} has no end; the file is cut off")
+            if key:
+                fields[key].append(content[place + 1 : end])
             outside.append(content[done : place + 1])
             place = done = end
         place = content.find(b"[", place + 1)

@@ -99,16 +99,17 @@ def open_dataset(
 ) -> DisfaSource:
     """The labelled frames below `path`.
 
-    Pictures are taken where a folder named after a person (SN001) holds numbered ones, videos of the `camera` (left or
-    right) elsewhere, which needs OpenCV.  `first_frame` is the number of the first picture; None takes 0 if a picture
-    has that number and 1 otherwise.  The action units' columns hold levels 0 to 5; papers count 2 and more as present.
+    Pictures are taken where a folder named after a person (SN001) holds numbered ones (and no folder above it is named
+    after the other camera), videos of the `camera` (left or right) elsewhere, which needs OpenCV.  `first_frame` is the
+    number of the first picture; None takes 0 if a picture has that number and 1 otherwise.  The action units' columns
+    hold levels 0 to 5; papers count 2 and more as present.
     """
     if camera not in ("left", "right"):
         raise DataError(f"DISFA has the cameras left and right, asked for {camera!r}")
     root = require_folder(path, "DISFA")
     inventory = Inventory("disfa", root)
     levels = _levels(root, inventory)
-    pictures, videos = _pictures(root, first_frame), _videos(root, camera)
+    pictures, videos = _pictures(root, camera, first_frame), _videos(root, camera)
     parts = []
     for subject in sorted(levels)[: subjects or None]:
         frames = _frames(subject, levels[subject], pictures, videos, root, inventory)
@@ -138,13 +139,15 @@ def _levels(root: Path, inventory: Inventory) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _pictures(root: Path, first_frame: int | None) -> dict[str, dict[int, Path]]:
+def _pictures(root: Path, camera: str, first_frame: int | None) -> dict[str, dict[int, Path]]:
     """Person -> frame, counted from 0 -> picture."""
     numbered: dict[str, dict[int, Path]] = {}
+    other = "right" if camera == "left" else "left"
     for file in walk_files(root):
         digits = re.search(r"(\d{1,6})$", file.stem)
-        people = [part for part in file.relative_to(root).parts[:-1] if _SUBJECT.fullmatch(part)]
-        if digits and people:
+        folders = file.relative_to(root).parts[:-1]
+        people = [part for part in folders if _SUBJECT.fullmatch(part)]
+        if digits and people and not any(other in part.lower() for part in folders):
             numbered.setdefault(people[-1].upper(), {})[int(digits.group(1))] = file
     if first_frame is None:
         first_frame = 0 if any(0 in frames for frames in numbered.values()) else 1

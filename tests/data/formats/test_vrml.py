@@ -71,6 +71,15 @@ def test_several_shapes_become_one():
     assert len(parse_vrml(two).vertices) == 6
 
 
+def test_normals_and_colours_are_passed_over():
+    """However many: only the text outside of lists is limited."""
+    lists = "normal Normal { vector [ %s ] } color Color { color [ 1 0 0, 0 1 0, 0 0 1 ] } normalIndex [ 0 1 2 -1 ]"
+    text = minimal(more=lists % ", ".join(["0.000000 0.000000 1.000000"] * 60_000))
+    assert len(text) > 1.5 * 2**20 and parse_vrml(text).faces.tolist() == [[0, 1, 2]]
+    with pytest.raises(FormatError, match="has no end"):
+        parse_vrml(text[: text.index(b"] } color")])
+
+
 def test_several_shapes_of_which_one_has_a_texture():
     one = minimal(more="texCoord TextureCoordinate { point [ 0 0 1 0 0 1 ] } texCoordIndex [ 0 1 2 -1 ]")
     for parts in ((one, minimal()), (minimal(), one)):

@@ -267,6 +267,15 @@ def test_disfa_pictures_are_those_of_the_frame(tmp_path):
         assert (2 * red - torch.arange(6.0) * 40 - 15).abs().max() < 12
 
 
+def test_disfa_pictures_of_both_cameras(tmp_path):
+    trees.disfa_tree(tmp_path)
+    (tmp_path / "Frames").rename(tmp_path / "Frames_LeftCamera")
+    shutil.copytree(tmp_path / "Frames_LeftCamera", tmp_path / "Frames_RightCamera")
+    for camera in ("left", "right"):
+        table = disfa.open_dataset(tmp_path, image_size=16, camera=camera).table
+        assert len(table) == 12 and table["path"].str.lower().str.contains(f"{camera}camera").all()
+
+
 def test_disfa_videos(tmp_path):
     trees.disfa_tree(tmp_path, pictures=False)
     for subject, name in (("SN001", "LeftVideoSN001_comp.avi"), ("SN003", "LeftVideoSN003_Comp.avi")):
