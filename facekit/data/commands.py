@@ -7,7 +7,7 @@ import ast
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 def report(name: str, source: DataSource) -> Iterator[str]:
     """What a source holds, line by line: people, samples of each label, and what was left out."""
-    from facekit.data.readers import PUBLISHED, compare_counts
+    from facekit.data.readers import PUBLISHED, PUBLISHED_LABELS, compare_counts
 
     yield f"{name}: {getattr(source, 'root', getattr(source, 'folder', ''))}"
     if name in PUBLISHED:
@@ -157,12 +157,14 @@ def report(name: str, source: DataSource) -> Iterator[str]:
     else:
         yield _line("subjects", f"{len(set(source.table['subject']) - {''}):,}")
     yield _line("samples", f"{len(source):,}")
-    for label in COUNTED:
+    published = PUBLISHED_LABELS.get(name, {})
+    for label in (*COUNTED, *(label for label in published if label == "group")):
         if label in source.table and not missing_labels(source.table, label).all():
-            yield _line(label, _values(source.table, label))
+            yield _line(label, _values(source.table, label, published.get(label, {})))
     for column in au_columns(source.table).values():
         if source.table[column].notna().any():
-            yield _line(column, _values(source.table, column))
+            is_level = source.table[column].max() > 1  # what is published is occurrence
+            yield _line(column, _values(source.table, column, {} if is_level else published.get(column, {})))
     inventory = getattr(source, "inventory", None)
     if inventory is not None:
         yield from _left_out(inventory)
@@ -172,17 +174,28 @@ def _line(what: str, text: str) -> str:
     return f"  {what:<28}{text}"
 
 
-def _values(table: pd.DataFrame, label: str) -> str:
-    """Every value with its count; numbers that differ in most rows as a range."""
+def _values(table: pd.DataFrame, label: str, published: Mapping[object, int]) -> str:
+    """Every value with its count, and that of a complete copy where it is published; many different numbers as a range.
+
+    Views of one scan count once where the number of scans is published.
+    """
+    if published and "path" in table:
+        table = table.drop_duplicates([label, "path", *(["frame"] if "frame" in table else [])])
     known = table[label][~missing_labels(table, label)]
     counts = known.value_counts()
     counts = counts[counts > 0]
+    absent = {value: 0 for value in published if value not in counts.index}
     blank = f", {len(table) - len(known):,} without" if len(known) < len(table) else ""
     if len(counts) > MOST_VALUES and pd.api.types.is_numeric_dtype(known):
         return f"{known.min():g} to {known.max():g}{blank}"
-    shown = sorted(counts.items(), key=lambda pair: pair[0])[:MOST_VALUES]
+    shown = sorted([*counts.items(), *absent.items()], key=lambda pair: pair[0])[:MOST_VALUES]
     more = f", and {len(counts) - MOST_VALUES} more" if len(counts) > MOST_VALUES else ""
-    texts = (f"{value:g}: {count:,}" if isinstance(value, float) else f"{value}: {count:,}" for value, count in shown)
+    texts = (
+        (f"{value:g}" if isinstance(value, float) else f"{value}")
+        + f": {count:,}"
+        + (f" of {published[value]:,}" if value in published else "")
+        for value, count in shown
+    )
     return ", ".join(texts) + more + blank
 
 

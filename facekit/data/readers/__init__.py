@@ -54,6 +54,21 @@ PUBLISHED: dict[str, PublishedCounts] = {
 }
 """Name of the data set -> its published counts, for the comparison with what was found."""
 
+_SIX = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+PUBLISHED_LABELS: dict[str, dict[str, dict[object, int]]] = {
+    "bu3dfe": {"expression": {"neutral": 100} | dict.fromkeys(_SIX, 400), "intensity": {0: 100, 1: 600, 2: 600, 3: 600,
+                                                                                       4: 600}},
+    "bu4dfe": {"expression": dict(zip(_SIX, (10_124, 10_171, 10_044, 9_973, 10_142, 9_948), strict=True))},
+    "bp4d": {f"AU{unit}": {1: count} for unit, count in {
+        1: 31_042, 2: 25_110, 4: 29_755, 6: 67_676, 7: 80_616, 10: 87_270, 12: 82_530, 14: 68_375, 15: 24_869,
+        17: 50_406, 23: 24_288, 24: 22_229}.items()},
+    "kdef": {"expression": dict.fromkeys(("neutral", *_SIX), 700), "yaw": dict.fromkeys((-90, -45, 0, 45, 90), 980)},
+    "sfew": {"split": {"train": 958, "val": 436, "test": 372}},
+    "celeba": {"split": {"train": 162_770, "val": 19_867, "test": 19_962}},
+    "300wlp": {"group": {"AFW": 10_414, "HELEN": 75_352, "IBUG": 3_572, "LFPW": 33_112}},
+}  # fmt: skip
+"""Name of the data set -> label -> value -> how many files of a complete copy have it; views of a scan count once."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -137,4 +152,4 @@ def compare_counts(name: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "found", "published"]).astype({"published": "Int64"})
 
 
-__all__ = ["KINDS", "PUBLISHED", "Finding", "Inventory", "PublishedCounts", "compare_counts"]
+__all__ = ["KINDS", "PUBLISHED", "PUBLISHED_LABELS", "Finding", "Inventory", "PublishedCounts", "compare_counts"]

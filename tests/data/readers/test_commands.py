@@ -12,6 +12,7 @@ import pytest
 from facekit.__main__ import main
 from facekit.data import open_prepared
 from tests.data.readers import photo_trees as trees
+from tests.data.readers import scan_trees
 from tests.data.readers.photo_trees import write_picture, write_text
 
 
@@ -21,7 +22,8 @@ def test_check_counts_and_compares(tmp_path, capsys):
     assert main(["data", "check", f"kdef={tmp_path / 'kdef'}", "--findings", str(findings)]) == 1
     said = capsys.readouterr().out
     assert "subjects" in said and "published: 70" in said and "published: 4,900" in said
-    assert "-90: 28, -45: 28, 0: 27, 45: 29, 90: 28" in said and "anger: 21" in said
+    assert "-90: 28 of 980, -45: 28 of 980, 0: 27 of 980, 45: 29 of 980, 90: 28 of 980" in said
+    assert "anger: 21 of 700" in said and "FL: 28, FR: 28" in said
     assert "1 x the file is empty, such as KDEF_and_AKDEF/KDEF/AM01/AM01HAHL.JPG" in said
     assert "the picture is black" in said and "not a name of KDEF" in said
     table = pd.read_csv(findings)
@@ -33,7 +35,19 @@ def test_check_of_a_sound_copy(tmp_path, capsys):
     trees.celeba_tree(tmp_path / "celeba")
     assert main(["data", "check", f"sfew={tmp_path / 'sfew'}", f"celeba={tmp_path / 'celeba'}"]) == 0
     said = capsys.readouterr().out
-    assert "test: 7, train: 7, val: 7" in said and "glasses: 1, 5 without" in said
+    assert "test: 7 of 372, train: 7 of 958, val: 7 of 436" in said and "glasses: 1, 5 without" in said
+
+
+def test_check_counts_scans_once_and_names_what_is_not_there(tmp_path, capsys):
+    """Each scan has nine views; nobody is disgusted; units that are levels are not compared with occurrences."""
+    main(["data", "check", f"bu3dfe={scan_trees.bu3dfe(tmp_path / 'bu3dfe')}"])
+    said = capsys.readouterr().out
+    assert "anger: 2 of 400, disgust: 0 of 400, fear: 1 of 400" in said and "-90: 6," in said
+    scan_trees.bp4d(tmp_path / "bp4d")
+    main(["data", "check", f"bp4d={tmp_path / 'bp4d'}"])
+    assert "0: 4, 1: 6 of 82,530" in capsys.readouterr().out
+    main(["data", "check", f"bp4d={tmp_path / 'bp4d'}", "--option", "labels=intensity", "--option", "units=(12,)"])
+    assert " of 82,530" not in capsys.readouterr().out
 
 
 def test_check_of_pixels(tmp_path, capsys):
