@@ -90,12 +90,13 @@ def share_that_differs(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return float(torch.cat([((one[name] - other[name]).abs() > 3e-4).flatten() for name in one]).float().mean())
 
 
-def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path):
-    """Also the windows of the dynamic weights go on where they were."""
+@pytest.mark.parametrize("weighting", ["dynamic", "progress"])
+def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path, weighting):
+    """Also the windows of the dynamic weights, and what is known already, go on where they were."""
     broken, whole = (with_faces(tmp_path / name) for name in ("broken", "whole"))
-    train(broken, steps=4)
-    assert train(broken, steps=8)[0][0] == 0
-    train(whole, steps=8)
+    train(broken, "--weighting", weighting, steps=4)
+    assert train(broken, "--weighting", weighting, steps=8)[0][0] == 0
+    train(whole, "--weighting", weighting, steps=8)
     one, other = weights(broken), weights(whole)
     assert all(torch.equal(one[name], other[name]) for name in one)
     last = [read_metrics(out / "metrics.jsonl")[-1]["network/weight_metric"] for out in (broken, whole)]
