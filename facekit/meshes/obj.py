@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from facekit.meshes.polygons import fans
+from facekit.meshes.polygons import MOST_ROWS, fans
 
 _READ = ("v", "vt", "f")
 _PASSED_OVER = frozenset(
@@ -64,6 +64,8 @@ def _lines(text: str) -> list[str]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\\\n" in text:
         text = text.replace("\\\n", "  ")
+    if text.count("\n") > MOST_ROWS:
+        raise ObjError(f"found {text.count(chr(10)):,} lines, expected at most {MOST_ROWS:,}")
     lines = text.split("\n")
     others = [line for line in lines if not line.startswith(("v ", "vt ", "vn ", "f "))]
     words = {line.split(None, 1)[0] for line in others if line and not line.isspace()}

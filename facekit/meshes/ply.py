@@ -6,12 +6,13 @@ does not pass as a smaller mesh.
 """
 
 import re
+from array import array
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
-from facekit.meshes.polygons import fans
+from facekit.meshes.polygons import MOST_ROWS, fans
 
 _KINDS = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -172,31 +173,43 @@ def _binary_rows(element: _Element, data: memoryview, order: str) -> tuple[dict,
 
 def _walk(element: _Element, data: memoryview, order: str, count: int) -> tuple[dict[str, Lists], int]:
     """The lists of the first `count` rows, whose lengths may differ, and how many bytes the rows take."""
-    if count > len(data):
-        raise PlyError(f"it announces {count:,} of {element.name!r}, {len(data):,} bytes are left for them")
+    if count > min(len(data), MOST_ROWS):
+        raise PlyError(
+            f"it announces {count:,} of {element.name!r}, {len(data):,} bytes are left for them; lists whose lengths "
+            f"differ may be {MOST_ROWS:,}"
+        )
     steps = [(entry.name if entry.lengths else "", np.dtype(entry.lengths or entry.kind).itemsize,
               np.dtype(entry.kind).itemsize, entry.lengths[:1] == "i") for entry in element.properties]  # fmt: skip
-    lists: dict[str, list[memoryview]] = {entry.name: [] for entry in element.properties if entry.lengths}
+    begins, ends = ({entry.name: array("q") for entry in element.properties if entry.lengths} for _ in range(2))
     byte_order, place = "little" if order == "<" else "big", 0
     for row in range(count):
         for name, width, step, signed in steps:
             begin = place = place + width
             if name:
                 place += int.from_bytes(data[begin - width : begin], byte_order, signed=signed) * step
-                lists[name].append(data[begin:place])
+                begins[name].append(begin)
+                ends[name].append(place)
             if not begin <= place <= len(data):
                 raise PlyError(f"it ends within row {row:,} of {element.name!r}, expected {element.count:,} rows")
-    found = {}
-    for entry in element.properties:
-        if entry.lengths:
-            dtype = np.dtype(order + entry.kind)
-            sizes = np.array([len(part) // dtype.itemsize for part in lists[entry.name]])
-            found[entry.name] = sizes, np.frombuffer(b"".join(lists[entry.name]), dtype)
-    return found, place
+    kinds = {entry.name: np.dtype(order + entry.kind) for entry in element.properties}
+    return {name: _between(data, begins[name], ends[name], kinds[name]) for name in begins}, place
+
+
+def _between(data: memoryview, begins: array, ends: array, dtype: np.dtype) -> Lists:
+    """Lists whose bytes lie from `begins` to `ends`, one behind the other but for what is between them."""
+    first, last = np.array(begins), np.array(ends)
+    full = last > first
+    inside = np.zeros(len(data) + 1, dtype=np.int8)
+    inside[first[full]] = 1
+    inside[last[full]] = -1
+    taken = np.frombuffer(data, dtype=np.uint8)[inside.cumsum(dtype=np.int8)[:-1].astype(bool)]
+    return (last - first) // dtype.itemsize, taken.view(dtype)
 
 
 def _text_columns(data: bytes, elements: list[_Element], _order: str) -> dict[str, dict]:
-    lines = [line for line in data.splitlines() if line.strip()]
+    if data.count(b"\n") + data.count(b"\r") > 2 * MOST_ROWS:
+        raise PlyError(f"found more than {MOST_ROWS:,} lines")
+    lines = [line for line in data.splitlines() if line and not line.isspace()]
     announced = sum(element.count for element in elements)
     if announced != len(lines):
         raise PlyError(f"it announces {announced:,} rows, found {len(lines):,} lines")

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+MOST_ROWS = 4_000_000
+"""Most lines or rows of a file that are looked at one by one: twenty times those of the largest scans."""
+
 
 def fans(sizes: np.ndarray) -> np.ndarray:
     """Places (F, 3) of the triangles' corners, where polygons of `sizes` (P,) corners lie one behind the other.

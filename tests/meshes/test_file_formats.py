@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from facekit.meshes import MeshError, load_mesh
+from facekit.meshes import MeshError, load_mesh, obj, ply
 from facekit.meshes.obj import ObjError, parse_obj
 from facekit.meshes.ply import PlyError, parse_ply
 from tests.data.formats import mesh_files, scan_files
@@ -142,6 +142,17 @@ def test_a_length_in_the_middle_is_not_taken_for_the_first():
         parse_ply(content[:place] + b"\4" + content[place + 1 :])
     with pytest.raises(PlyError, match="bytes are left over"):
         parse_ply(content[:place] + b"\2" + content[place + 1 :])
+
+
+def test_files_of_many_short_lines_are_not_taken_apart(monkeypatch):
+    for module in (obj, ply):
+        monkeypatch.setattr(module, "MOST_ROWS", 20)
+    with pytest.raises(ObjError, match="found 21 lines, expected at most 20"):
+        parse_obj("v\n" * 21)
+    with pytest.raises(PlyError, match="lists whose lengths differ may be 20"):
+        parse_ply(changed(b"face 13", b"face 21", 2))
+    with pytest.raises(PlyError, match="more than 20 lines"):
+        parse_ply(mesh_files.plys()[3])
 
 
 def test_glb_whose_texture_coordinates_are_no_pairs(tmp_path):
