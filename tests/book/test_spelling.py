@@ -34,7 +34,13 @@ def prose(path):
     if path.suffix == ".ipynb":
         cells = json.loads(text)["cells"]
         text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        text += "".join("\n\n" + words for cell in cells for words in figure_words(cell["metadata"].get("mystnb", {})))
     return NOT_PROSE.sub(" ", text)
+
+
+def figure_words(settings):
+    """The caption and the alternative text of a cell's figure."""
+    return [settings.get("figure", {}).get("caption", ""), settings.get("image", {}).get("alt", "")]
 
 
 def typing_errors(*paths):
@@ -64,3 +70,7 @@ def test_the_checks_can_fail(tmp_path):
     page.write_text(f"The {wrong} picture has a color, $color$ and `color`, and we normalize it.")
     assert [match.group() for match in AMERICAN.finditer(prose(page))] == ["color", "normalize"]
     assert wrong in typing_errors(page)[0]
+    chapter = tmp_path / "chapter.ipynb"
+    figure = {"figure": {"caption": "A gray face"}, "image": {"alt": "A colored face"}}
+    chapter.write_text(json.dumps({"cells": [{"cell_type": "code", "source": "", "metadata": {"mystnb": figure}}]}))
+    assert [match.group() for match in AMERICAN.finditer(prose(chapter))] == ["gray", "colored"]
