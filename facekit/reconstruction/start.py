@@ -41,7 +41,7 @@ def ridge(features: Tensor, targets: Tensor, penalty: float) -> tuple[Tensor, Te
     middle, level = features.mean(dim=0), targets.mean(dim=0)
     centred = features - middle
     gram = centred.T @ centred / len(features)
-    scale = gram.diagonal().mean()
+    scale = gram.diagonal().mean().clamp(min=1e-12)  # features that never change predict the mean
     gram = gram + penalty * scale * torch.eye(len(gram), dtype=gram.dtype)
     weight = torch.linalg.solve(gram, centred.T @ (targets - level) / len(features)).T
     return weight, level - weight @ middle

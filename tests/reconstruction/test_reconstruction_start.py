@@ -31,6 +31,13 @@ def test_ridge_is_the_minimum_of_its_loss():
     assert all(slope.abs().max() < 1e-10 for slope in slopes)
 
 
+def test_features_that_never_change_predict_the_mean():
+    y = torch.randn(5, 3).double()
+    weight, bias = ridge(torch.ones(5, 4).double(), y, 0.1)
+    assert not weight.any()
+    torch.testing.assert_close(bias, y.mean(dim=0))
+
+
 def photos_with_coefficients_in_sight(prior, encoder, count=120):
     """Random pictures whose coefficients are linear functions of the features that the encoder finds."""
     random = torch.Generator().manual_seed(1)
