@@ -33,7 +33,8 @@ def start_codes(encoder: FaceEncoder, photos: Photos) -> float:
     ):  # fmt: skip
         head = encoder.heads[name]
         head.weight[: len(rows)], head.bias[: len(rows)] = rows.to(head.weight), offset.to(head.bias)
-    return 1 - errors[best] / float((targets[held] - targets[~held].mean(dim=0)).square().mean())
+    variance = float((targets[held] - targets[~held].mean(dim=0)).square().mean())
+    return 1 - errors[best] / variance if variance else 0.0
 
 
 def ridge(features: Tensor, targets: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
