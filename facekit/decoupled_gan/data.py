@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facekit.data import DataError
 from facekit.meshes import check_uv, flipped_triangles, harmonic_uv, load_mesh
 
 UNLABELLED = -1
 CHUNK = 1024
 
 
-class MeshDataError(ValueError):
+class MeshDataError(DataError):
     """A set of registered meshes that cannot be trained on; the message names the sample."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facekit.decoupled_gan.data import MeshDataset
+from facekit.decoupled_gan.data import MeshDataError, MeshDataset
 from facekit.decoupled_gan.losses import UNLABELLED
 from facekit.metrics import diversity, draw_pairs, mean_vertex_distance, specificity
 
@@ -176,11 +176,17 @@ def _mean_distance(
 
 
 def evaluate_data(dataset: MeshDataset, pairs: int = 10_000, seed: int = 0) -> dict[str, float]:
-    """Diversity of the training meshes themselves, by their labels: the paper's first row of Table 1."""
+    """Diversity of the training meshes themselves, by their labels: the paper's first row of Table 1.
+
+    Raises:
+        MeshDataError: no two meshes share a label of some factor, so that there is no pair to measure.
+    """
     generator = torch.Generator().manual_seed(seed)
     measured = {"diversity": diversity(dataset.vertices, generator, pairs=pairs)}
     for factor, label in dataset.labels.items():
         labelled = (label != UNLABELLED).nonzero().flatten()
+        if len(label[labelled].unique()) == len(labelled):
+            raise MeshDataError(f"{dataset.name}: no two of its {len(labelled)} labelled meshes have the same {factor}")
         chosen = dataset.vertices[labelled]
         measured[f"diversity_{factor}"] = diversity(chosen, generator, label[labelled], pairs)
     return measured

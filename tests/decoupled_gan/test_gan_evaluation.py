@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from facekit.decoupled_gan import LinearEmbedding, LinearGaussian, evaluate, evaluate_data
+from facekit.decoupled_gan import LinearEmbedding, LinearGaussian, MeshDataError, evaluate, evaluate_data
 from facekit.decoupled_gan.evaluation import best_threshold
 from tests.decoupled_gan.gan_sheets import sheet_dataset
 
@@ -77,6 +77,12 @@ def test_data_diversity_shrinks_within_labels(data):
     measured = evaluate_data(data, pairs=2000)
     assert measured["diversity_identity"] < measured["diversity"]
     assert measured["diversity_expression"] < measured["diversity"]
+
+
+def test_a_label_that_no_two_meshes_share_is_named(data):
+    few = data.subset(torch.arange(2))
+    with pytest.raises(MeshDataError, match="no two of its . labelled meshes have the same"):
+        evaluate_data(few, pairs=4)
 
 
 def test_linear_gaussian_has_the_mean_and_spread_of_the_data(data):
