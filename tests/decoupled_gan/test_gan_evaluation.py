@@ -81,7 +81,7 @@ def test_data_diversity_shrinks_within_labels(data):
 
 def test_a_label_that_no_two_meshes_share_is_named(data):
     few = data.subset(torch.arange(2))
-    with pytest.raises(MeshDataError, match="no two of its . labelled meshes have the same"):
+    with pytest.raises(MeshDataError, match=r"no two of its \d labelled meshes have the same"):
         evaluate_data(few, pairs=4)
 
 
