@@ -16,8 +16,6 @@ MOST_LINES_WITH_SOLUTIONS = 210
 FOLDED = {"hide-cell", "hide-input", "hide-output"}
 PLOTLY = "application/vnd.plotly.v1+json"
 PAPERS = {"decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl"}
-NOT_CAPTIONED = {"rrl"}
-"""Folders whose figures do not all have a caption and an alternative text yet."""
 
 
 def source(cell: Cell) -> str:

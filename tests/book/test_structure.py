@@ -51,8 +51,7 @@ def test_figures_need_no_other_host(path):
 
 @each_notebook
 def test_figures_have_captions(path):
-    if path.parent.name not in checks.NOT_CAPTIONED:
-        assert not checks.caption_problems(read(path))
+    assert not checks.caption_problems(read(path))
 
 
 @each_notebook
