@@ -44,7 +44,7 @@ def build_result(
     for method in methods:
         measured = {column: _summary([run.get(method, {}).get(column) for run in runs]) for column in columns}
         rows.append({"method": method, "paper": dict(published.get(method, {})), "measured": measured})
-    data = re.sub(r"=.*", "=PATH", about["data"])
+    data = re.sub(r"=[^,]*", "=PATH", about["data"])
     ids = shlex.join(asked or [about["id"]])
     command = f"python -m facekit run {ids} --data {data} --scale {about['scale']} --seeds {len(seeds)}"
     return {
@@ -141,9 +141,9 @@ def _rounded(spread: float) -> str:
 
 
 def without_path(data: str) -> str:
-    """Return a data argument without the reader's path: ``world:procedural``, ``world:ict``, ``bu3dfe``."""
-    kind = data.split("=")[0]
-    return "world:procedural" if kind == "world" else kind
+    """Return a data argument without the reader's paths: ``world:procedural``, ``world:ict``, ``300wlp,celeba``."""
+    kinds = ",".join(part.split("=")[0] for part in data.split(","))
+    return "world:procedural" if kinds == "world" else kinds
 
 
 def _summary(values: Sequence[float | None]) -> dict[str, Any] | None:
