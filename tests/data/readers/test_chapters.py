@@ -89,7 +89,8 @@ def test_scans_in_the_decoupled_gan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = scan_trees.bu3dfe(tmp_path / "BU_3DFE")
     page = Path(__file__).resolve().parents[3] / "book" / "your_own_data.md"
-    (code,) = re.findall(r"```\{code-block\} python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```\{code-block\} python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = [block for block in blocks if "register_all" in block]
     names = {}
     exec(compile(code.replace("/data/BU_3DFE", str(root)), "the page", "exec"), names)
     meshes, found = MeshDataset.load(tmp_path / "meshes"), names["found"]
