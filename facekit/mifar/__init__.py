@@ -15,7 +15,6 @@ from facekit.mifar.correlation import FORMS, cheaper_form, cross_products, stand
 from facekit.mifar.data import (
     SENSORS,
     ViewSet,
-    ViewSettings,
     labelled_rows,
     open_views,
     range_scanned,
@@ -60,6 +59,7 @@ from facekit.mifar.scans import (
     scanned,
     without_spikes,
 )
+from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import ANGLES, CHANNELS, EXTENT, view_images
 
 __all__ = [

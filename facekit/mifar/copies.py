@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,11 +26,9 @@ from facekit.data.world.framing import Framing
 from facekit.meshes import linear_to_srgb, rigid_align
 from facekit.mifar.pooling import as_image, rank_pool
 from facekit.mifar.scans import PointCloud, ScanError, from_meshes
+from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import ANGLES, EXTENT, view_images
 from facekit.morphable import ProceduralFace
-
-if TYPE_CHECKING:
-    from facekit.mifar.data import ViewSettings
 
 STEADY = (*range(27, 36), 36, 39, 42, 45)
 """Landmarks that expressions hardly move: the nose and the corners of the eyes."""

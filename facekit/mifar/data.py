@@ -7,7 +7,7 @@ folds can be cut by person.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,7 @@ from facekit.meshes import linear_to_srgb, vertex_normals
 from facekit.mifar.copies import copied_views, frontal_rows, recordings
 from facekit.mifar.pooling import as_image, rank_pool
 from facekit.mifar.scans import PointCloud, ScannerNoise, Surface, from_range_images, scanned
+from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import EXTENT, view_images
 from facekit.render import interpolate, rasterize, shade, weak_perspective
 
@@ -28,33 +29,6 @@ SENSORS = {"bu3dfe": "mesh", "bosphorus": "range", "bu4dfe": "mesh", "bp4d": "po
 """What the scanner of each twin gives."""
 RECORDED = ("bu4dfe", "bp4d")
 _SPACING, _GRID = 2.0, 96
-
-
-@dataclass(frozen=True)
-class ViewSettings:
-    """What the images of a data set depend on.
-
-    Attributes:
-        data: ``world``, ``world:ict=PATH``, or copies such as ``bu3dfe=PATH,bosphorus=PATH``.
-        dataset: one of ``SENSORS``.
-        subjects: people; the published number if 0.
-        image_size: side of the images in pixels.
-        channels: names of ``facekit.mifar.CHANNELS``.
-        noise: of the twins' scanner; copies bring their own.
-        frames: of each recording that are pooled.
-        pooling: ``svm`` or ``approximate``.
-        cache: folder in which the images of copies are kept; ``facekit.mifar.default_folder()`` if empty.
-    """
-
-    data: str = "world"
-    dataset: str = "bu3dfe"
-    subjects: int = 0
-    image_size: int = 64
-    channels: tuple[str, ...] = ("texture", "depth", "normals")
-    noise: ScannerNoise = field(default_factory=ScannerNoise)
-    frames: int = 12
-    pooling: str = "approximate"
-    cache: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from facekit.mifar.augment import DRAWS, FRONT, LEFT, RIGHT, Distortion, distorted
-from facekit.mifar.data import ViewSet, ViewSettings
+from facekit.mifar.data import ViewSet
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss
 from facekit.mifar.model import ENCODER_NAMES, NUM_VIEWS, MiFaR, ViewEncoder, as_float
 from facekit.mifar.model import FRONT as FRONT_VIEW
 from facekit.mifar.scans import ScannerNoise
+from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import CHANNELS
 from facekit.training import ConfigError, CosineSchedule, Step, TrainingConfig, Update, World
 

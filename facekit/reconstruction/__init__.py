@@ -60,16 +60,9 @@ from facekit.reconstruction.photo import (
     upload_box,
 )
 from facekit.reconstruction.prior import Prior, face_prior, spread
-from facekit.reconstruction.recipe import (
-    PRESETS,
-    LaptopRecipe,
-    Networks,
-    Recipe,
-    load_run,
-    objective,
-    updates,
-)
+from facekit.reconstruction.recipe import PRESETS, LaptopRecipe, Recipe
 from facekit.reconstruction.start import ridge, start_codes
+from facekit.reconstruction.training import Networks, load_run, objective, updates
 
 __all__ = [
     "CODE_SIZES",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from facekit.data import DataError
 from facekit.morphable import FaceModel, FaceModelError, LinearFaceModel, ProceduralFace, build_linear_model
@@ -11,10 +10,8 @@ from facekit.reconstruction.copies import basel_model, named_data, open_copy
 from facekit.reconstruction.data import Photos, joined_photos, training_photos
 from facekit.reconstruction.photo import PhotoError
 from facekit.reconstruction.prior import Prior, face_prior
+from facekit.reconstruction.recipe import Recipe
 from facekit.training import ConfigError
-
-if TYPE_CHECKING:
-    from facekit.reconstruction.recipe import Recipe
 
 
 @dataclass(frozen=True)

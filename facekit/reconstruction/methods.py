@@ -14,8 +14,9 @@ from facekit.reconstruction import baselines, evaluation
 from facekit.reconstruction.losses import LossWeights
 from facekit.reconstruction.material import Material, open_material
 from facekit.reconstruction.model import Reconstructor
-from facekit.reconstruction.recipe import LaptopRecipe, Networks, Recipe, updates
+from facekit.reconstruction.recipe import LaptopRecipe, Recipe
 from facekit.reconstruction.start import start_codes
+from facekit.reconstruction.training import Networks, updates
 from facekit.training import TrainingLoop, distributed_run, read_metrics
 
 
