@@ -15,6 +15,7 @@ from facekit.experiments import Measured, Run, experiment
 from facekit.reconstruction import baselines, evaluation
 from facekit.reconstruction.copies import named_data, open_copy
 from facekit.reconstruction.methods import SCALES, Sizes, material, neutral_code, trained
+from facekit.reconstruction.settings import compare_settings
 from facekit.render import weak_perspective
 
 PAPER = "Gao et al. 2020"
@@ -193,3 +194,23 @@ def codes(run: Run) -> Measured:
         measured[variant] = evaluation.pose_and_landmarks(pose, projected, pictures["pose"], pictures["landmarks"])
         measured[variant] |= evaluation.verification(evaluation.encode(model, album["image"]).identity, names)
     return measured
+
+
+@experiment(
+    "reconstruction/settings",
+    paper=PAPER,
+    title="Shape error (mm) on unseen labelled photographs, by the number of people and the length of the warm-up",
+    columns=("shape_error",),
+)
+def settings(run: Run) -> Measured:
+    """What the sizes of the small run were judged by, which is nothing that a table measures."""
+    recipe, sizes = SCALES[run.scale]
+    run.config |= {
+        "sources": recipe.sources,
+        "views": recipe.views,
+        "warm_up": recipe.warm_up,
+        "steps": recipe.steps,
+        "pictures": sizes.pictures,
+    }
+    errors = compare_settings(run.data, run.scale, run.seed)
+    return {method: {"shape_error": error} for method, error in errors.items()}

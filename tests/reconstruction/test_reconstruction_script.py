@@ -1,11 +1,12 @@
 """``book/reconstruction/train.py``: one process, two processes, a continued run; the experiments in miniature."""
 
-import re
+from pathlib import Path
 
 import launching
 import pytest
 import torch
 
+from facekit.data import DataError
 from facekit.experiments import run_experiment
 from facekit.meshes import load_mesh
 from facekit.reconstruction import LaptopRecipe, load_run
@@ -62,12 +63,14 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(run, tmp_path):
     assert all(torch.equal(continued[key], whole[key]) for key in whole)
 
 
-def test_settings_are_compared_by_unseen_photographs(tmp_path):
-    words = [w for k, v in (SETTINGS | {"steps": 3, "warm_up": 1}).items() for w in (f"--{k}", *str(v).split())]
-    ((status, output),) = launching.run("book/reconstruction/choose.py", *words, "--out_dir", tmp_path)
-    numbers = re.search(r"shape_error_mm\D+([\d.]+).*mean_face_mm\D+([\d.]+)", output, re.DOTALL)
-    assert status == 0 and numbers, output
-    assert abs(float(numbers[1]) - float(numbers[2])) < 3, "after three steps a face is near the mean"
+def test_settings_are_compared_by_unseen_photographs():
+    result = run_experiment("reconstruction/settings", scale="smoke", seeds=[0])
+    errors = {row["method"]: row["measured"]["shape_error"]["mean"] for row in result["rows"]}
+    mean_face = errors.pop("the mean face")
+    assert len(errors) == 6 and all(0 < error < 60 for error in errors.values())
+    assert abs(errors["full model, as chosen"] - mean_face) < 3, "after a few steps a face is near the mean"
+    with pytest.raises(DataError, match="compared in the face world"):
+        run_experiment("reconstruction/settings", f"celeba={Path(__file__).parent}", "smoke", [0])
 
 
 @pytest.mark.parametrize("id", ["table1", "table2", "beyond", "codes"])
