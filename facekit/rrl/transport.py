@@ -104,6 +104,7 @@ def transport_plans(
         )
     precise = [x.double() if differentiable else x.detach().double() for x in (cost, supply, demand)]
     costs, a, b = precise[0].expand(len(supply), size, size), *(_positive(x) for x in precise[1:])
+    # POT starts the plain iterations from ones on the CPU, which do not go with a cost on a GPU.
     in_logs = cost.is_cuda or regularisation < SMALL_REGULARISATION * float(cost.detach().amax())
     found = ot.solve_batch(
         costs, reg=regularisation, a=a, b=b, max_iter=iterations, tol=tolerance,
