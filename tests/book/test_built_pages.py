@@ -217,6 +217,18 @@ def test_dark_pages_print_in_black_on_white(page):
     assert page.run("document.documentElement.dataset.theme") == "dark"
 
 
+def test_every_axis_takes_the_colour_of_the_text(page):
+    page.resize(*LAPTOP)
+    page.open((HTML / "book" / "dmlnet" / "experiments.html").as_uri())
+    page.run("document.documentElement.dataset.theme = 'dark'")
+    assert not page.run(FIGURES)["failures"]
+    texts = "[...document.querySelectorAll('.plotly-graph-div [class^=x][class$=tick] text')]"
+    kinds = page.run(f"{texts}.map((text) => text.parentNode.getAttribute('class'))")
+    colours = page.run(f"{texts}.map((text) => getComputedStyle(text).fill)")
+    assert {"xtick", "x2tick"} <= set(kinds)
+    assert set(colours) == {page.run("getComputedStyle(document.querySelector('.bd-article')).color")}
+
+
 def test_tables_sort_by_a_click(page):
     page.resize(*LAPTOP)
     page.open((HTML / "book" / "scoreboard.html").as_uri())
