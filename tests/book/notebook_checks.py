@@ -15,6 +15,7 @@ MOST_CODE_LINES = 170
 MOST_LINES_WITH_SOLUTIONS = 210
 FOLDED = {"hide-cell", "hide-input", "hide-output"}
 PLOTLY = "application/vnd.plotly.v1+json"
+MACHINE_PATH = re.compile(r"/(?:tmp|root|home|Users|private)/|[A-Z]:\\+Users\b|site-packages")
 PAPERS = {"decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl"}
 
 
@@ -176,9 +177,9 @@ def caption_problems(notebook: Notebook) -> list[str]:
 
 def privacy_problems(text: str, root: Path) -> list[str]:
     """No path of the machine on which the notebook ran."""
-    places = {str(root), str(Path.home()), "/tmp/", "/root/", "/home/", "site-packages"}
     text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", text)  # encoded pictures and meshes
-    return [f"names the path {place} of a machine" for place in sorted(places) if place in text]
+    found = {place for place in (str(root), str(Path.home())) if place in text} | set(MACHINE_PATH.findall(text))
+    return [f"names the path {place} of a machine" for place in sorted(found)]
 
 
 def citation_problems(text: str, bibliography: str) -> list[str]:

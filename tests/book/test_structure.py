@@ -170,6 +170,10 @@ WIDGET = {"application/vnd.jupyter.widget-view+json": {}}
         (1, {"source": "a = 1\n" * 171}, "172 lines of code"),
         (1, {"source": "from facekit.meshes.uv import harmonic_uv"}, "imports from facekit.meshes.uv"),
         (1, {"source": f"print('{Path.home()}/x')"}, "of a machine"),
+        *[
+            (1, {"source": "/".join(["", place, "x"])}, f"path /{place}/ of a machine")
+            for place in ("tmp", "root", "home")
+        ],
         (2, {"metadata": {}}, "lacks the tag"),
         (2, {"outputs": [shown(**{checks.PLOTLY: {}})]}, "without its HTML form"),
         (2, {"metadata": {"tags": IGNORED}}, "without a caption"),
