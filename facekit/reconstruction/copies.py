@@ -70,7 +70,8 @@ class _Masked:
     margin = MARGIN - 1
 
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> dict[str, Tensor]:
-        masks = [_face_mask(self.root / path, box, self.image_size) for path, box in zip(rows["path"], boxes)]  # noqa: B905
+        places = zip(rows["path"], boxes, strict=True)
+        masks = [_face_mask(self.root / path, box, self.image_size) for path, box in places]
         return super().more(rows, boxes) | {"mask": torch.stack(masks)}
 
 
