@@ -66,21 +66,20 @@ def fold_counts(plan: Plan, train: ViewSet, parts: Sequence[tuple[ViewSet, ViewS
     return found
 
 
+_KEPT: dict[str, MiFaR] = {}
+_MOST_KEPT = 24
+
+
 def trained_on(recipe: Recipe, train: ViewSet) -> MiFaR:
     """Networks trained without labels on these people; MiFaR's are kept for the next experiment of a command."""
+    if recipe.method != "mifar":
+        return pretrain(recipe, train)[0]
     key = f"{recipe} {sorted(train.table['subject'].astype(str).unique())}"
     if key not in _KEPT:
         while len(_KEPT) >= _MOST_KEPT:
             del _KEPT[next(iter(_KEPT))]
-        found = pretrain(recipe, train)[0]
-        if recipe.method != "mifar":
-            return found
-        _KEPT[key] = found
+        _KEPT[key] = pretrain(recipe, train)[0]
     return _KEPT[key]
-
-
-_KEPT: dict[str, MiFaR] = {}
-_MOST_KEPT = 24
 
 
 def untrained(recipe: Recipe) -> MiFaR:
