@@ -252,3 +252,17 @@ for _name in ("kdef", "bu3dfe", "multipie"):
         f"dmlnet/beyond_{_name}", paper=PAPER, columns=("pose", "expression"),
         title=f"Beyond the paper, {_name}: weights that follow what the network knows (%)",
     )(_beyond(_name))  # fmt: skip
+
+
+@experiment(
+    "dmlnet/longer", paper=PAPER, columns=("once", "ten_times"),
+    title="KDEF: expression (%) after the steps of the other tables and after ten times as many",
+)  # fmt: skip
+def longer(run: Run) -> Measured:
+    """Whether a method is behind because the training is short."""
+    rows = {}
+    for method in ("ResNet50", "MFE", "DML-Net", "DML-Net, progress weights"):
+        lengths = {"ten_times": 10, "once": 1}  # the record names the steps of the last
+        found = {name: run_of(run, "kdef", method, longer=length) for name, length in lengths.items()}
+        rows[method] = {name: rates(network)["expression"] for name, network in found.items()}
+    return rows

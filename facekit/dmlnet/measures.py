@@ -16,12 +16,12 @@ BASELINES = ("ResNet50", "triplet network", "island-loss network")
 """Measured beside DML-Net: the backbone alone, with triplets of expressions, and with the island loss."""
 
 
-def run_of(run: Run, dataset: str, method: str, start: str = "") -> Trained:
+def run_of(run: Run, dataset: str, method: str, start: str = "", longer: int = 1) -> Trained:
     """Train a method for a run of an experiment and note the settings."""
-    recipe = recipe_for(run.scale, dataset, method)
+    recipe = recipe_for(run.scale, dataset, method, longer=longer)
     for name in ("encoder", "face_size", "steps", "batch_size", "subjects", "learning_rate", "margin"):
         run.config[name] = getattr(recipe, name)
-    found = trained(run.scale, dataset, method, run.data, run.seed, start)
+    found = trained(run.scale, dataset, method, run.data, run.seed, start, longer)
     run.config[f"test_faces_{dataset}"] = len(found.test)
     return found
 

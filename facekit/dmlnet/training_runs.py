@@ -86,11 +86,12 @@ class Trained(NamedTuple):
         return images_per_second(self.network, self.test)
 
 
-def recipe_for(scale: str, dataset: str, method: str, data: str = "world", seed: int = 0) -> Recipe:
-    """The settings of one run."""
+def recipe_for(scale: str, dataset: str, method: str, data: str = "world", seed: int = 0, longer: int = 1) -> Recipe:
+    """The settings of one run, or of one with ``longer`` times the steps and the same course of its rates."""
     subjects = SIZES.get((scale, dataset), {}).get("subjects", SCALES[scale].subjects)
     base = replace(SCALES[scale], data=data, dataset=dataset, subjects=subjects, seed=seed, progress=False)
-    return replace(base, **METHODS[method])
+    stages = {name: longer * getattr(base, name) for name in ("steps", "decay_steps", "frozen_steps")}
+    return replace(base, **stages, **METHODS[method])
 
 
 @cache
@@ -100,17 +101,19 @@ def faces_for(scale: str, dataset: str, data: str = "world") -> tuple[Faces, Fac
     return make_faces(recipe_for(scale, dataset, "DML-Net", data), **sizes)
 
 
-def trained(scale: str, dataset: str, method: str, data: str = "world", seed: int = 0, start: str = "") -> Trained:
+def trained(
+    scale: str, dataset: str, method: str, data: str = "world", seed: int = 0, start: str = "", longer: int = 1
+) -> Trained:
     """Train a method; ``start`` names the data set on which the same method is trained first."""
     first = next(name for name, changes in METHODS.items() if changes == METHODS[method])
-    return _trained(scale, dataset, first, data, seed, start)
+    return _trained(scale, dataset, first, data, seed, start, longer)
 
 
 @cache
-def _trained(scale: str, dataset: str, method: str, data: str, seed: int, start: str) -> Trained:
+def _trained(scale: str, dataset: str, method: str, data: str, seed: int, start: str, longer: int) -> Trained:
     train, test = faces_for(scale, dataset, data)
-    recipe = recipe_for(scale, dataset, method, data, seed)
-    initial = trained(scale, start, method, data, seed).network if start else None
+    recipe = recipe_for(scale, dataset, method, data, seed, longer)
+    initial = trained(scale, start, method, data, seed, longer=longer).network if start else None
     network, log = train_network(recipe, train, initial)
     return Trained(network, test, answer(network, test), log)
 

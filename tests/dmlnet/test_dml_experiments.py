@@ -1,6 +1,7 @@
 """The registered experiments, from their ids to their records; and the paper's numbers and settings."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ def test_every_table_and_figure_is_registered():
     tables = {"table2", "table3", "table4", "table5_90", "table5_45", "table6", "table7", "table9"}
     figures = {f"figure{number}_{task}" for number in (6, 7, 8, 9) for task in ("expression", "pose")}
     ablation = {f"{kind}_{name}" for kind in ("table8", "beyond") for name in ("kdef", "bu3dfe", "multipie")}
-    others = {"figures10_13", "figure14", "figure15_bu3dfe", "figure15_multipie"}
+    others = {"figures10_13", "figure14", "figure15_bu3dfe", "figure15_multipie", "longer"}
     assert {id.removeprefix("dmlnet/") for id in IDS} == tables | figures | ablation | others
 
 
@@ -76,6 +77,17 @@ def test_the_ablation_adds_one_part_at_a_time():
         (1, False, "none", "equal"), (3, False, "none", "equal"), (3, True, "none", "equal"),
         (3, True, "both", "equal"), (3, True, "both", "dynamic"),
     ]  # fmt: skip
+
+
+def test_a_longer_run_has_the_same_course():
+    once, longer = (recipe_for("notebook", "kdef", "DML-Net", longer=times) for times in (1, 10))
+    assert (longer.steps, longer.decay_steps, longer.frozen_steps) == (
+        10 * once.steps, 10 * once.decay_steps, 10 * once.frozen_steps,
+    )  # fmt: skip
+    assert replace(longer, steps=1, decay_steps=1, frozen_steps=1) == replace(
+        once, steps=1, decay_steps=1, frozen_steps=1
+    )
+    assert trained("smoke", "kdef", "MFE", longer=2) is not trained("smoke", "kdef", "MFE")
 
 
 def test_methods_with_the_same_settings_share_a_run():
