@@ -18,6 +18,7 @@ from torch import Tensor
 from facekit.data import PROTOCOLS, DataChoice, DataError, FaceWorld, expression_ids, parse_data
 from facekit.meshes import linear_to_srgb, vertex_normals
 from facekit.mifar.copies import copied_views, frontal_rows, recordings
+from facekit.mifar.elicited import elicited
 from facekit.mifar.pooling import as_image, rank_pool
 from facekit.mifar.scans import PointCloud, ScannerNoise, Surface, from_range_images, scanned
 from facekit.mifar.settings import ViewSettings
@@ -109,7 +110,8 @@ def _open_twin(choice: DataChoice, settings: ViewSettings, recorded: bool) -> Fa
     outputs = ("vertices", "vertex_albedo", "light", "pose")
     sizes = {"frames": settings.frames} if recorded else {}
     source = choice.open(settings.dataset, subjects=settings.subjects or None, outputs=outputs, **sizes)
-    return source.select(frontal_rows(source.table))
+    source = source.select(frontal_rows(source.table))
+    return elicited(source) if settings.dataset == "bp4d" else source
 
 
 def _view_block(source: FaceWorld, rows: np.ndarray, settings: ViewSettings) -> Tensor:
@@ -148,6 +150,14 @@ def with_labels(views: ViewSet, levels: Sequence[int] | None = None) -> ViewSet:
 
 
 def labelled_rows(views: ViewSet, levels: Sequence[int] | None = None) -> np.ndarray:
-    """Which rows (N,) ``with_labels`` keeps."""
+    """Which rows (N,) ``with_labels`` keeps.
+
+    Raises:
+        DataError: levels are asked for, and the table has none.
+    """
     keep = (views.labels >= 0).numpy()
-    return keep if levels is None else keep & views.table["intensity"].isin(levels).to_numpy()
+    if levels is None:
+        return keep
+    if "intensity" not in views.table:
+        raise DataError(f"the scans have no column 'intensity', of which levels {', '.join(map(str, levels))} are used")
+    return keep & views.table["intensity"].isin(levels).to_numpy()
