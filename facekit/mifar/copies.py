@@ -1,4 +1,4 @@
-"""Views of a licensed copy: the scans that a reader of ``facekit.data`` gives, each with a topology of its own.
+"""Views of a copy: the scans that a reader of ``facekit.data`` gives, or one's own, each with a topology of its own.
 
 A scan that has landmarks is brought into the frame of the book's average face, so that it stands upright in the middle
 of the image whatever its scanner did; one without is centred alone. Recordings become one dynamic image per view. The
@@ -20,10 +20,12 @@ import torch
 from torch import Tensor
 
 from facekit.data import DataChoice, DataError, DataSource, parse_data
+from facekit.data.readers.scan_source import every
 from facekit.data.scans import Scan
 from facekit.data.scans.cache import read_arrays, write_arrays
 from facekit.data.world.framing import Framing
 from facekit.meshes import linear_to_srgb, rigid_align
+from facekit.mifar.own_scans import OwnScans
 from facekit.mifar.pooling import as_image, rank_pool
 from facekit.mifar.scans import PointCloud, ScanError, from_meshes
 from facekit.mifar.settings import ViewSettings
@@ -51,6 +53,7 @@ def copied_views(
     source = _open_copy(choice, settings, recorded)
     source = source.select(frontal_rows(source.table))
     groups = recordings(source.table) if recorded else [np.array([row]) for row in range(len(source))]
+    groups = [np.array(every(rows, settings.frames)) for rows in groups] if recorded else groups
     images, kept, damaged = [], [], []
     for done, rows in enumerate(groups, start=1):
         try:
@@ -117,6 +120,8 @@ def default_folder() -> Path:
 
 
 def _open_copy(choice: DataChoice, settings: ViewSettings, recorded: bool) -> DataSource:
+    if "own" in choice.folders and settings.dataset not in choice.folders:
+        return OwnScans(choice.open(settings.dataset, subjects=settings.subjects or None), recorded)
     options = _OPTIONS[settings.dataset] | ({"frames": settings.frames} if recorded else {})
     check_named(settings.data, settings.dataset)
     folder = choice.folders[settings.dataset]
