@@ -1,6 +1,5 @@
 """The book's own Sphinx extensions, each by itself."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,22 +10,28 @@ pytest.importorskip("sphinx")
 
 import attributes
 import constants
-import downloads
+import nbformat
+import plotly_figures
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 
+from facekit.plotting import PLOTLY_MIME
 
-def test_a_notebook_to_download_holds_a_figure_once(tmp_path):
-    figure = {"application/vnd.plotly.v1+json": {"data": []}, "text/html": "<div></div>", "text/plain": "a face"}
-    table = {"text/html": "<table></table>", "text/plain": "a table"}
-    cell = {"cell_type": "code", "outputs": [{"data": dict(figure)}, {"data": dict(table)}, {"name": "stdout"}]}
-    path = tmp_path / "a.ipynb"
-    path.write_text(json.dumps({"cells": [cell, {"cell_type": "markdown", "source": "ä"}]}))
-    downloads.lighten(path)
-    kept = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    assert set(kept[0]["outputs"][0]["data"]) == {"application/vnd.plotly.v1+json", "text/plain"}
-    assert kept[0]["outputs"][1]["data"] == table
-    assert kept[1]["source"] == "ä"
+
+def test_the_pages_draw_a_figure_that_a_notebook_holds_as_json():
+    figure = {"data": [{"type": "mesh3d"}], "layout": {"height": 360}}
+    outputs = [
+        new_output("display_data", data={PLOTLY_MIME: figure, "text/plain": "A face, its eyes < 2 mm open"}),
+        new_output("execute_result", data={"text/html": "<table></table>", "text/plain": "a table"}),
+        new_output("stream", text="words"),
+    ]
+    cells = [new_markdown_cell("ä"), new_code_cell("show(figure)", outputs=outputs)]
+    read = plotly_figures.read_notebook(nbformat.writes(new_notebook(cells=cells))).cells
+    page = read[1].outputs[0].data["text/html"]
+    assert 'aria-label="A face, its eyes &lt; 2 mm open"' in page and "height:360px" in page and '"mesh3d"' in page
+    assert set(read[1].outputs[0].data) == {"text/html", "text/plain"}
+    assert read[1].outputs[1:] == outputs[1:] and read[0].source == "ä"
 
 
 def test_a_room_knows_the_words_of_its_constants():

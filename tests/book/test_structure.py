@@ -112,7 +112,7 @@ def shown(**forms):
 
 
 PRINTED = {"output_type": "stream", "name": "stdout", "text": ["1\n"]}
-FIGURE = {checks.PLOTLY: {}, "text/html": '<div class="plotly-graph-div" aria-label="A face to turn around"></div>'}
+FIGURE = {checks.PLOTLY: {}, "text/plain": "A face to turn around"}
 IGNORED = ["nbval-ignore-output"]
 CAPTIONED = {"tags": IGNORED, "mystnb": {"figure": {"caption": "A face to turn around."}}}
 
@@ -175,10 +175,10 @@ WIDGET = {"application/vnd.jupyter.widget-view+json": {}}
             for place in ("tmp", "root", "home")
         ],
         (2, {"metadata": {}}, "lacks the tag"),
-        (2, {"outputs": [shown(**{checks.PLOTLY: {}})]}, "without its HTML form"),
+        (2, {"outputs": [shown(**FIGURE, **{"text/html": "<div></div>"})]}, "in more than one form"),
         (2, {"metadata": {"tags": IGNORED}}, "without a caption"),
         (2, {"outputs": [shown(**FIGURE)] * 2}, "2 figures, one caption"),
-        (2, {"outputs": [shown(**{checks.PLOTLY: {}, "text/html": 'aria-label=""'})]}, "use show(..., alt=...)"),
+        (2, {"outputs": [shown(**FIGURE | {"text/plain": "interactive figure"})]}, "use show(..., alt=...)"),
         (2, {"outputs": [shown(**{"image/png": "iVBOR"})]}, "without an alternative text in mystnb.image.alt"),
         (2, {"outputs": [shown(**{"text/html": '<script src="https://cdn"'})]}, "another host"),
         (2, {"outputs": [shown(**WIDGET)]}, "a widget"),

@@ -6,7 +6,16 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
-from facekit.plotting import confusion_matrix, curves, embedding, image_grid, mesh_figure, show
+from facekit.plotting import (
+    PLOTLY_MIME,
+    confusion_matrix,
+    curves,
+    embedding,
+    figure_html,
+    image_grid,
+    mesh_figure,
+    show,
+)
 from facekit.plotting.show import figure_bundle
 
 TETRAHEDRON = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
@@ -19,17 +28,24 @@ def decoded(array):
 
 
 def written(figure):
-    return figure_bundle(figure)["application/vnd.plotly.v1+json"]
+    return figure_bundle(figure)[PLOTLY_MIME]
 
 
-def test_bundle_has_a_form_for_jupyterlab_and_one_for_the_page():
-    bundle = figure_bundle(mesh_figure(TETRAHEDRON, FACES, title="A < B"), alt='a "small" <mesh>')
-    page = bundle["text/html"]
-    assert 'class="plotly-graph-div"' in page and "Plotly.newPlot" in page
+def test_a_notebook_holds_the_figure_once_and_its_description():
+    bundle = figure_bundle(mesh_figure(TETRAHEDRON, FACES), alt="a mesh")
+    assert set(bundle) == {PLOTLY_MIME, "text/plain"} and bundle["text/plain"] == "a mesh"
+    assert bundle[PLOTLY_MIME]["data"][0]["type"] == "mesh3d"
+    assert figure_bundle(curves({"a": [1, 2]}, title="A title"))["text/plain"] == "A title"
+
+
+def test_the_page_draws_what_the_notebook_holds():
+    stored = json.loads(json.dumps(written(mesh_figure(TETRAHEDRON, FACES, title="</script>", height=321))))
+    page = figure_html(stored, 'a "small" <mesh>')
+    assert 'class="plotly-graph-div"' in page and "Plotly.newPlot" in page and "height:321px" in page
     assert 'aria-label="a &quot;small&quot; &lt;mesh&gt;"' in page
     assert "src=" not in page and "https:" not in page, "no embedded or linked library"
     assert page.count("</script>") == 1, "data cannot end the script"
-    assert bundle["application/vnd.plotly.v1+json"]["data"][0]["type"] == "mesh3d"
+    assert json.loads(page[page.index("previousElementSibling, ") + 24 : page.rindex(")</script>")]) == stored
     assert len(page) < 8000
 
 
@@ -42,7 +58,7 @@ def test_show_displays_in_a_notebook_and_takes_figures_alone(monkeypatch):
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append((bundle, raw)))
     show(curves({"a": [1, 2]}))
-    assert shown[0][1] and set(shown[0][0]) == {"application/vnd.plotly.v1+json", "text/html", "text/plain"}
+    assert shown[0][1] and set(shown[0][0]) == {PLOTLY_MIME, "text/plain"}
     with pytest.raises(TypeError, match="expects a plotly Figure, found dict"):
         show({})
 
@@ -227,6 +243,5 @@ def test_figures_from_elsewhere_get_the_look_of_the_book():
     foreign = go.Figure(go.Scatter(x=[1, 2], y=[1, 2]), layout={"template": "plotly_white"})
     ours = figure_bundle(curves({"a": ([1, 2], [1, 2])}), "")
     shown = figure_bundle(foreign, "")
-    kind = "application/vnd.plotly.v1+json"
-    assert shown[kind]["layout"]["template"] == ours[kind]["layout"]["template"]
-    assert "mesh3d" not in shown["text/html"] and foreign.layout.template.data.mesh3d
+    assert shown[PLOTLY_MIME]["layout"]["template"] == ours[PLOTLY_MIME]["layout"]["template"]
+    assert "mesh3d" not in json.dumps(shown) and foreign.layout.template.data.mesh3d
