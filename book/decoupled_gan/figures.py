@@ -5,25 +5,19 @@
 The models are those of ``python -m facekit run decoupled_gan/table1`` with the same scale, data and seed.
 """
 
-import argparse
 from pathlib import Path
 
-from facekit.decoupled_gan import SCALES, Setting, figure_meshes, meshes_of, save_meshes
+import numpy as np
 
-RESULTS = Path(__file__).parent / "results"
+from facekit.decoupled_gan import Setting, figure_meshes, mesh_arrays, meshes_of
+from facekit.experiments import figure_command
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="world", help="world (default) or world:ict=PATH")
-    parser.add_argument("--scale", default="notebook", choices=SCALES)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULTS / "figures.npz")
-    arguments = parser.parse_args()
-    setting = Setting(arguments.data, arguments.scale, arguments.seed)
-    save_meshes(arguments.out, figure_meshes(setting), meshes_of(setting).faces)
-    print(f"written to {arguments.out}")
+def make(data: str, scale: str, seed: int) -> dict[str, np.ndarray]:
+    """Meshes and triangles, as ``load_meshes`` reads them."""
+    setting = Setting(data, scale, seed)
+    return mesh_arrays(figure_meshes(setting), meshes_of(setting).faces)
 
 
 if __name__ == "__main__":
-    main()
+    figure_command(make, Path(__file__).parent / "results" / "figures.npz", __doc__)

@@ -6,24 +6,11 @@ The networks are those of ``python -m facekit run dmlnet/figures10_13 dmlnet/fig
 seed.
 """
 
-import argparse
 from pathlib import Path
 
-from facekit.dmlnet import SCALES, make_pictures, save_pictures
-
-RESULTS = Path(__file__).parent / "results"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="world", help="world (default), world:ict=PATH or bu3dfe=PATH")
-    parser.add_argument("--scale", default="notebook", choices=SCALES)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=RESULTS / "figures10_14.npz")
-    arguments = parser.parse_args()
-    save_pictures(arguments.out, make_pictures(arguments.scale, arguments.data, arguments.seed))
-    print(f"written to {arguments.out}")
-
+from facekit.dmlnet import make_pictures
+from facekit.experiments import figure_command
 
 if __name__ == "__main__":
-    main()
+    out = Path(__file__).parent / "results" / "figures10_14.npz"
+    figure_command(make_pictures, out, __doc__, data="world (default), world:ict=PATH or bu3dfe=PATH")

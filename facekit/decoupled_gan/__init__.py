@@ -19,7 +19,7 @@ from facekit.decoupled_gan.comparison import BASELINES, SCALES, VARIANTS, Settin
 from facekit.decoupled_gan.data import MeshDataError, MeshDataset, flatten, from_files, from_meshes
 from facekit.decoupled_gan.evaluation import FaceSampler, LinearEmbedding, LinearGaussian, evaluate, evaluate_data
 from facekit.decoupled_gan.explorer import explorer
-from facekit.decoupled_gan.figures import figure_meshes, load_meshes, save_meshes, walk
+from facekit.decoupled_gan.figures import figure_meshes, load_meshes, mesh_arrays, walk
 from facekit.decoupled_gan.fitting import (
     EXTREME_EXPRESSIONS,
     extreme_faces,
@@ -124,6 +124,7 @@ __all__ = [
     "load_meshes",
     "load_run",
     "make_meshes",
+    "mesh_arrays",
     "meshes_of",
     "model_of",
     "neutral_faces",
@@ -131,7 +132,6 @@ __all__ = [
     "open_meshes",
     "portraits",
     "replace_expression",
-    "save_meshes",
     "speech_meshes",
     "start_linearly",
     "surface_rmse",

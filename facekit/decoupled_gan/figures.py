@@ -1,6 +1,6 @@
 """Meshes for figures like the paper's 3 to 10, of every model of a comparison, in one compressed file.
 
-``figure_meshes`` samples them; ``save_meshes`` and ``load_meshes`` keep them at a hundredth of a millimetre.
+``figure_meshes`` samples them; ``mesh_arrays`` and ``load_meshes`` keep them at a hundredth of a millimetre.
 """
 
 from collections.abc import Mapping
@@ -96,14 +96,14 @@ def _fits(setting: Setting) -> dict[str, Tensor]:
     return found
 
 
-def save_meshes(file: str | Path, meshes: Mapping[str, Tensor], faces: Tensor) -> None:
-    """Write meshes (..., V, 3) in millimetres, rounded to a hundredth, and their triangles (F, 3)."""
+def mesh_arrays(meshes: Mapping[str, Tensor], faces: Tensor) -> dict[str, np.ndarray]:
+    """Meshes (..., V, 3) as int16 in hundredths of a millimetre, and their triangles as ``faces`` (F, 3) int32."""
     rounded = {name: (PER_MILLIMETRE * mesh).round().to(torch.int16).numpy() for name, mesh in meshes.items()}
-    np.savez_compressed(file, faces=faces.to(torch.int32).numpy(), **rounded)
+    return {"faces": faces.to(torch.int32).numpy(), **rounded}
 
 
 def load_meshes(file: str | Path) -> tuple[dict[str, Tensor], Tensor]:
-    """What ``save_meshes`` wrote: meshes by name, in millimetres, and triangles."""
+    """From an .npz file of ``mesh_arrays``: meshes by name, in millimetres, and triangles."""
     with np.load(file) as arrays:
         faces = torch.from_numpy(arrays["faces"]).long()
         names = [name for name in arrays.files if name != "faces"]

@@ -46,7 +46,6 @@ from facekit.dmlnet.pictures import (
     in_the_plane,
     load_pictures,
     make_pictures,
-    save_pictures,
 )
 from facekit.dmlnet.recipe import (
     PRESETS,
@@ -124,7 +123,6 @@ __all__ = [
     "pose_pairs",
     "recipe_for",
     "recognition_rates",
-    "save_pictures",
     "squared_distances",
     "togetherness",
     "train_network",

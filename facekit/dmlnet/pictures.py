@@ -63,13 +63,7 @@ def make_pictures(scale: str, data: str = "world", seed: int = 0) -> dict[str, n
     return {**made, "happy": rows, "happy_faces": images}
 
 
-def save_pictures(path: str | Path, made: dict[str, np.ndarray]) -> None:
-    """Write what :func:`make_pictures` returned."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **made)
-
-
 def load_pictures(path: str | Path) -> dict[str, np.ndarray]:
-    """Read what :func:`save_pictures` wrote."""
+    """Read an .npz file of what :func:`make_pictures` returned."""
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)

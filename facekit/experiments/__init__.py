@@ -11,6 +11,7 @@ A paper's ``experiments.py`` registers its functions::
 'dmlnet/*'`` runs all of a paper's in one process, where they share the models that they train.
 """
 
+from facekit.experiments.figures import figure_command
 from facekit.experiments.registry import (
     PAPER_ROOMS,
     SCALES,
@@ -36,6 +37,7 @@ __all__ = [
     "agreement",
     "chosen_experiments",
     "experiment",
+    "figure_command",
     "load_experiments",
     "load_results",
     "result_path",

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facekit.data import twin
+from facekit.data import DataError, parse_data, twin
 from facekit.reconstruction import evaluation
 from facekit.reconstruction.methods import SCALES, Trained, material, neutral_code, trained
 from facekit.reconstruction.model import Face, Reconstructor
@@ -30,7 +30,12 @@ def figure_pictures(data: str, scale: str, seed: int) -> dict[str, np.ndarray]:
 
     Args:
         data, scale, seed: of the models and of the twins, in the face world.
+
+    Raises:
+        DataError: ``data`` is not the face world.
     """
+    if not parse_data(data).is_world:
+        raise DataError(f"the pictures are of people in the face world, found --data {data}")
     methods = {name: trained(data, scale, seed, name) for name in (*ABLATIONS, "linear 3DMM regressor", *TEXTURES[1:])}
     settings = {
         "image_size": SCALES[scale][0].image_size,

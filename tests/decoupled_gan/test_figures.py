@@ -1,20 +1,24 @@
 """Meshes for figures: which there are, that they survive a file, and the explorer's sliders."""
 
+import runpy
+import sys
+
 import torch
 
-from facekit.decoupled_gan import Setting, explorer, figure_meshes, load_meshes, meshes_of, save_meshes, walk
+from facekit.decoupled_gan import Setting, explorer, figure_meshes, load_meshes, meshes_of, walk
 from tests.decoupled_gan.test_fitting import waves  # noqa: F401
 
 
-def test_meshes_of_every_figure_come_back_from_their_file(tmp_path):
+def test_meshes_of_every_figure_come_back_from_the_scripts_file(tmp_path, repository, monkeypatch):
     setting = Setting("world", "smoke", 0)
-    made = figure_meshes(setting, count=3)
-    save_meshes(tmp_path / "figures.npz", made, meshes_of(setting).faces)
+    made = figure_meshes(setting)
+    monkeypatch.setattr(sys, "argv", ["figures.py", "--scale", "smoke", "--out", str(tmp_path / "figures.npz")])
+    runpy.run_path(str(repository / "book" / "decoupled_gan" / "figures.py"), run_name="__main__")
     again, faces = load_meshes(tmp_path / "figures.npz")
     assert torch.equal(faces, meshes_of(setting).faces) and set(again) == set(made)
     for name, mesh in made.items():
         torch.testing.assert_close(again[name], mesh, rtol=0, atol=0.0051)
-    assert made["COMA/samples"].shape == (9, 300, 3) and made["MAE/transfer"].shape == (8, 300, 3)
+    assert made["COMA/samples"].shape == (15, 300, 3) and made["MAE/transfer"].shape == (8, 300, 3)
     assert made["fit/decoupled GAN"].shape == (4, 300, 3) and made["fit/landmarks"].shape == (1, 85, 3)
     assert made["walk"].shape == (7, 3, 300, 3)
 

@@ -1,5 +1,8 @@
 """What the pictures of trained networks are made of: planes, clusters, courses of losses; and their file."""
 
+import runpy
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -15,14 +18,14 @@ from facekit.dmlnet import (
     in_the_plane,
     load_pictures,
     make_pictures,
-    save_pictures,
 )
 
 
-def test_pictures_of_four_networks_come_back_from_their_file(tmp_path):
+def test_pictures_of_four_networks_come_back_from_the_scripts_file(tmp_path, repository, monkeypatch):
     made = make_pictures("smoke")
-    save_pictures(tmp_path / "results" / "figures.npz", made)
-    again = load_pictures(tmp_path / "results" / "figures.npz")
+    monkeypatch.setattr(sys, "argv", ["figures.py", "--scale", "smoke", "--out", str(tmp_path / "figures.npz")])
+    runpy.run_path(str(repository / "book" / "dmlnet" / "figures.py"), run_name="__main__")
+    again = load_pictures(tmp_path / "figures.npz")
     assert set(again) == set(made) > {f"plane/{method}" for method in TRIPLETS}
     for name, values in made.items():
         assert np.array_equal(again[name], values), name

@@ -1,11 +1,14 @@
 """Codes that start as coefficients of the 3DMM, the decoder that adds to its faces, and the pictures of the chapter."""
 
+import runpy
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from facekit.data import normalize
+from facekit.data import DataError, normalize
 from facekit.reconstruction import (
     CODE_SIZES,
     Networks,
@@ -90,9 +93,18 @@ def test_a_backbone_is_needed_to_start_from_the_prior(recipe):
     assert rows.abs().max() > 0.01
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    return figure_pictures("world", "smoke", 0)
+@pytest.fixture
+def pictures(tmp_path, repository, monkeypatch):
+    """What the chapter's script keeps at the smallest scale."""
+    monkeypatch.setattr(sys, "argv", ["figures.py", "--scale", "smoke", "--out", str(tmp_path / "figures.npz")])
+    runpy.run_path(str(repository / "book" / "reconstruction" / "figures.py"), run_name="__main__")
+    with np.load(tmp_path / "figures.npz") as arrays:
+        return dict(arrays)
+
+
+def test_pictures_of_the_chapter_are_drawn_in_the_world(tmp_path):
+    with pytest.raises(DataError, match="in the face world, found --data micc="):
+        figure_pictures(f"micc={tmp_path}", "smoke", 0)
 
 
 def test_pictures_of_the_chapter(pictures):
