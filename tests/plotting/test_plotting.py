@@ -167,11 +167,19 @@ def test_image_grid_makes_room_for_labels():
     assert np.asarray(labelled)[..., 3].any(axis=1)[:10].any(), "a heading is drawn"
 
 
+def test_image_grid_draws_fewer_levels():
+    ramp = torch.linspace(0, 1, 256).expand(1, 3, 8, 256)
+    drawn = np.asarray(image_grid(ramp, levels=52))[0, :, :3].astype(int)
+    assert set(drawn[:, 0]) == set(range(0, 256, 5)) and np.abs(drawn - np.arange(256)[:, None]).max() <= 2
+    assert len(np.unique(np.asarray(image_grid(ramp))[..., 0])) == 256
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
         (torch.zeros(2, 4, 8, 8), {}, r"found \(2, 4, 8, 8\)"),
         (torch.zeros(4, 3, 8, 8), {"row_labels": ["a", "b"]}, "row_labels: expected 1 labels, found 2"),
+        (torch.zeros(4, 3, 8, 8), {"levels": 1}, "levels: expected 2 to 256, found 1"),
     ],
 )
 def test_image_grid_says_what_does_not_fit(images, labels, message):
