@@ -22,7 +22,15 @@ from facekit.mifar.data import (
 )
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss, mifar_terms
 from facekit.mifar.model import ENCODER_NAMES, Classifier, MiFaR, PlaceEncoder, ViewEncoder, view_features
-from facekit.mifar.pooling import approximate_weights, as_image, rank_pool, ranked_share, svm_objective, svm_weights
+from facekit.mifar.pooling import (
+    approximate_weights,
+    as_image,
+    dynamic_images,
+    rank_pool,
+    ranked_share,
+    svm_objective,
+    svm_weights,
+)
 from facekit.mifar.pretraining import fold_of, load_run, open_fold, pretrain
 from facekit.mifar.probes import (
     all_features,
@@ -104,6 +112,7 @@ __all__ = [
     "cross_view_neighbours",
     "default_folder",
     "distorted",
+    "dynamic_images",
     "feature_counts",
     "fit_classifier",
     "fold_of",

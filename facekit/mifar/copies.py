@@ -26,7 +26,7 @@ from facekit.data.scans.cache import read_arrays, write_arrays
 from facekit.data.world.framing import Framing
 from facekit.meshes import linear_to_srgb, rigid_align
 from facekit.mifar.own_scans import OwnScans
-from facekit.mifar.pooling import as_image, rank_pool
+from facekit.mifar.pooling import dynamic_images
 from facekit.mifar.scans import PointCloud, ScanError, from_meshes
 from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import ANGLES, EXTENT, view_images
@@ -36,7 +36,7 @@ STEADY = (*range(27, 36), 36, 39, 42, 45)
 """Landmarks that expressions hardly move: the nose and the corners of the eyes."""
 FEWEST, FARTHEST = 6, 15.0
 """So many of them must be known, and lie so near (mean, in mm) to those of the average face, to be believed."""
-_VERSION = 1
+_VERSION = 2
 _OPTIONS = {"bu3dfe": {"yaws": (0.0,)}, "bosphorus": {"frontal": True}, "bu4dfe": {}, "bp4d": {}}
 
 
@@ -155,7 +155,7 @@ def _pooled(source: DataSource, rows: Sequence[int], settings: ViewSettings) -> 
     if len(frames) < 2:
         name = source.table["sequence"].iloc[rows[0]]
         raise ScanError(f"{name}: {len(frames)} of {len(rows)} frames can be used, expected two or more{damaged}")
-    return as_image(rank_pool(torch.stack(frames)[None], settings.pooling))[0]
+    return dynamic_images(torch.stack(frames)[None], settings.pooling)[0]
 
 
 def _upright(scan: Scan) -> tuple[Tensor, Tensor | None]:

@@ -19,7 +19,7 @@ from facekit.data import PROTOCOLS, DataChoice, DataError, FaceWorld, expression
 from facekit.meshes import linear_to_srgb, vertex_normals
 from facekit.mifar.copies import copied_views, frontal_rows, recordings
 from facekit.mifar.elicited import elicited
-from facekit.mifar.pooling import as_image, rank_pool
+from facekit.mifar.pooling import dynamic_images
 from facekit.mifar.scans import PointCloud, ScannerNoise, Surface, from_range_images, scanned
 from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import EXTENT, view_images
@@ -99,7 +99,7 @@ def _twin_views(
     for start in range(0, len(groups), block):
         rows = groups[start : start + block]
         views = _view_block(source, rows.reshape(-1), settings).unflatten(0, rows.shape)
-        pooled = as_image(rank_pool(views, settings.pooling)) if recorded else views[:, 0]
+        pooled = dynamic_images(views, settings.pooling) if recorded else views[:, 0]
         images.append((pooled * 255).round().byte())
         progress(min(start + block, len(groups)), len(groups))
     return torch.cat(images), source.table.take(groups[:, 0]).reset_index(drop=True)

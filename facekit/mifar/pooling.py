@@ -45,6 +45,19 @@ def rank_pool(frames: Tensor, method: str = "svm", regularizer: float = 0.1, tol
     return pooled.unflatten(1, frames.shape[2:])
 
 
+def dynamic_images(frames: Tensor, method: str = "svm") -> Tensor:
+    """Dynamic images (B, ..., C, H, W) in [0, 1] of recordings (B, T, ..., C, H, W) whose background is 0.
+
+    Where some frame shows the background, nothing is said (0.5): a head that turns a little changes its outline by
+    whole faces' depths and colours, beside which an expression is faint.
+
+    Raises:
+        ScanError: as ``rank_pool``.
+    """
+    always = (frames > 0).any(-3, keepdim=True).all(1, keepdim=True)
+    return as_image(rank_pool(frames * always, method))
+
+
 def approximate_weights(count: int) -> Tensor:
     """Weights (T,) of the frames in the closed form, alpha_t = 2 (T - t + 1) - (T + 1) (H_T - H_{t-1}).
 

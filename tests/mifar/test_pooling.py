@@ -6,7 +6,15 @@ import torch
 from sklearn.svm import LinearSVC
 from torch.testing import assert_close
 
-from facekit.mifar import ScanError, approximate_weights, as_image, rank_pool, ranked_share, svm_objective
+from facekit.mifar import (
+    ScanError,
+    approximate_weights,
+    as_image,
+    dynamic_images,
+    rank_pool,
+    ranked_share,
+    svm_objective,
+)
 
 
 def recordings(batch=3, count=12, size=60, seed=0):
@@ -74,3 +82,17 @@ def test_bad_sequences_get_a_sentence():
         rank_pool(torch.rand(2, 1, 3, 4, 4))
     with pytest.raises(ScanError, match="method is 'mean'"):
         rank_pool(torch.rand(2, 3, 4), "mean")
+
+
+def test_an_outline_that_moves_does_not_drown_the_face():
+    frames = torch.zeros(2, 6, 3, 2, 24, 24)
+    frames[..., 4:20, 6:18] = 0.6
+    frames[..., 1, 8:12, 10:14] += 0.02 * torch.arange(6)[:, None, None, None]  # the expression
+    turned = frames.clone()
+    turned[1, 3:, ..., 5:17] = frames[1, 3:, ..., 6:18]  # a head that moves by one pixel
+    turned[1, 3:, ..., 17] = 0
+    found = dynamic_images(turned, "approximate")
+    assert found.shape == (2, 3, 2, 24, 24)
+    assert (found[:, :, 1, 8:12, 10:12].amin((-2, -1)) > 0.95).all()  # it is the largest change in both recordings
+    assert (found[1, :, :, :, 17] == 0.5).all() and (found[1, :, :, :, 5] == 0.5).all()
+    assert as_image(rank_pool(turned, "approximate"))[1, :, 1, 8:12, 10:12].max() < 0.7
