@@ -9,13 +9,15 @@ tables as published.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
 from facekit.experiments import Measured, Run, experiment
 from facekit.metrics import accuracy
-from facekit.mifar.comparison import Plan, centred_counts, cross_validated, fold_counts
+from facekit.mifar.comparison import Plan, centred_counts, cross_validated, fitted, fold_counts, supervised_counts
 from facekit.mifar.copies import check_named
 from facekit.mifar.data import SENSORS, ViewSet, open_views, with_labels
 from facekit.mifar.pretraining import fold_of, pretrain
@@ -31,7 +33,7 @@ _SMOKE = LaptopRecipe(
 )
 SCALES = {
     "smoke": Plan(_SMOKE, 1, 2),
-    "notebook": Plan(LaptopRecipe(subjects=30, frames=6, steps=40, batch_size=32), 1, 40),
+    "notebook": Plan(LaptopRecipe(subjects=30, frames=6, steps=40, batch_size=32), 1, 150),
     "small": Plan(LaptopRecipe(subjects=0, image_size=48, steps=900, folds=10), 3, 400),
     "paper": Plan(Recipe(), 10, 2000),
 }
@@ -146,9 +148,7 @@ def beyond(run: Run) -> Measured:
     measured: dict[str, dict[str, float]] = {}
     for dataset in SENSORS:
         plan = plan_of(run, dataset)
-        views = open_views(plan.recipe.views())
-        views = posed_six(views) if dataset == "bosphorus" else views
-        levels = (3, 4) if dataset == "bu3dfe" else None
+        views, levels = asked_of(plan.recipe)
         for fold in range(plan.tested_folds):
             found = centred_counts(plan.recipe, *fold_of(views, plan.recipe.folds, fold), levels)
             for method, counts in found.items():
@@ -157,32 +157,77 @@ def beyond(run: Run) -> Measured:
     return measured
 
 
+def asked_of(recipe: Recipe) -> tuple[ViewSet, Sequence[int] | None]:
+    """A data set's views, and the levels of intensity that are asked for: Subset I of BU-3DFE, elsewhere all (None)."""
+    views = open_views(recipe.views())
+    return posed_six(views) if recipe.dataset == "bosphorus" else views, (3, 4) if recipe.dataset == "bu3dfe" else None
+
+
+CALIBRATED = {"smoke": (1, 2), "notebook": (40, 150), "small": (150, 400), "paper": (2000,)}
+"""Steps of supervised training that each scale compares."""
+
+
+@experiment(
+    "mifar/calibration",
+    paper=PAPER,
+    title="Calibration: the same encoders, supervised (%), by steps, on the last two folds of people",
+    columns=tuple(SENSORS),
+)
+def calibration(run: Run) -> Measured:
+    """What the twins' difficulty and the steps of supervised training are chosen by; no other method is looked at.
+
+    The folds are none that a table tests, but at the size of the paper, where tables test all.
+    """
+    check_named(run.data, *SENSORS)
+    measured: dict[str, dict[str, float]] = {f"{steps} steps": {} for steps in CALIBRATED[run.scale]}
+    for dataset in SENSORS:
+        plan = plan_of(run, dataset)
+        views, levels = asked_of(plan.recipe)
+        folds = [fold_of(views, plan.recipe.folds, fold) for fold in range(plan.recipe.folds)][-2:]
+        run.config["tested_folds"] = len(folds)
+        for steps in CALIBRATED[run.scale]:
+            timed = replace(plan, recipe=fitted(plan.recipe, folds[0][0]), classifier_steps=steps)
+            counts = [supervised_counts(timed, *(with_labels(part, levels) for part in parts)) for parts in folds]
+            measured[f"{steps} steps"][dataset] = 100 * accuracy(sum(counts))
+    return measured
+
+
+BATCHES = {"smoke": (3, 6, 12), "notebook": (16, 32, 64), "small": (16, 32, 64), "paper": (256, 512, 1024)}
+"""Batch sizes, which are embedding sizes too, of each scale's Figure 3."""
+SHARES = {"view_loss_quarter": 0.25, "view_loss_half": 0.5, "view_loss": 1.0}
+"""Columns of Figure 3, and the shares of the training after which they are read."""
+
+
 @experiment(
     "mifar/figure3",
     paper=PAPER,
-    title="Figure 3: last value of L_theta per dimension, and linear probe (%), by loss, encoders and batch size",
-    columns=("view_loss", "linear_probe"),
+    title="Figure 3: L_theta per dimension after a quarter, half and all of the training, and linear probe (%)",
+    columns=(*SHARES, "linear_probe"),
 )
 def figure3(run: Run) -> Measured:
     """L_MiFaR against L_theta alone, different and same encoders, three batch sizes (batch = embedding size)."""
-    plan = plan_of(run, "bu3dfe")
+    plan = plan_of(run, "bu3dfe", log_every=1)
+    run.config |= {"batch_size": list(BATCHES[run.scale]), "projector": "as wide as the batch is large"}
     train, test = fold_of(open_views(plan.recipe.views()), plan.recipe.folds, 0)
     labelled, unseen = with_labels(train, (3, 4)), with_labels(test, (3, 4))
-    largest = plan.recipe.batch_size
     measured = {}
-    for batch in (largest // 4, largest // 2, largest):
-        for shared in (False, True):
-            for weighted in (1.0, 0.0):
-                recipe = replace(
-                    plan.recipe, batch_size=batch, projector=(*plan.recipe.projector[:-1], batch),
-                    shared_encoder=shared, loss=replace(plan.recipe.loss, weighted=weighted),
-                )  # fmt: skip
-                model, lines = pretrain(recipe, train)
-                name = f"{'L_MiFaR' if weighted else 'L_theta'}, {'same' if shared else 'different'} encoders, {batch}"
-                last = sum(line["pretraining/view"] for line in lines[-2:]) / len(lines[-2:]) / (3 * batch)
-                probe = 100 * accuracy(probe_counts(model.encoder, labelled, unseen))
-                measured[name] = {"view_loss": last, "linear_probe": probe}
+    for batch, shared, weighted in product(BATCHES[run.scale], (False, True), (1.0, 0.0)):
+        recipe = replace(
+            plan.recipe, batch_size=batch, projector=(*plan.recipe.projector[:-1], batch), shared_encoder=shared,
+            loss=replace(plan.recipe.loss, weighted=weighted),
+        )  # fmt: skip
+        model, lines = pretrain(recipe, train)
+        name = f"{'L_MiFaR' if weighted else 'L_theta'}, {'same' if shared else 'different'} encoders, {batch}"
+        losses = [line["pretraining/view"] / (3 * batch) for line in lines]
+        measured[name] = {column: loss_after(losses, share) for column, share in SHARES.items()}
+        measured[name]["linear_probe"] = 100 * accuracy(probe_counts(model.encoder, labelled, unseen))
     return measured
+
+
+def loss_after(losses: Sequence[float], share: float, steps: int = 5) -> float:
+    """Mean of the last few of the steps that make up this share of a training."""
+    done = max(1, round(share * len(losses)))
+    return fmean(losses[max(0, done - steps) : done])
 
 
 TIMED = {"smoke": ((8,), 16, 1), "notebook": ((32, 64, 128), 256, 3), "small": ((64, 128, 256), 2250, 4)}

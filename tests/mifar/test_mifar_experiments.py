@@ -5,7 +5,8 @@ import math
 import pytest
 
 from facekit.experiments import load_experiments, run_experiment
-from facekit.mifar.experiments import SCALES
+from facekit.mifar import comparison
+from facekit.mifar.experiments import SCALES, loss_after
 from facekit.mifar.timing import launched_seconds
 
 METHODS = {
@@ -44,10 +45,26 @@ def test_beyond_the_paper_reads_the_same_networks_in_two_ways():
     assert result["columns"] == ["bu3dfe", "bosphorus", "bu4dfe", "bp4d"]
 
 
+def test_the_calibration_looks_at_supervised_training_alone(monkeypatch):
+    monkeypatch.setattr(comparison, "pretrain", None)
+    result = run_experiment("mifar/calibration", scale="smoke", seeds=[0])
+    assert [row["method"] for row in result["rows"]] == ["1 steps", "2 steps"]
+    for row in result["rows"]:
+        assert all(0 <= row["measured"][column]["mean"] <= 100 for column in result["columns"])
+
+
 def test_figure_3_has_every_combination():
     result = run_experiment("mifar/figure3", scale="smoke", seeds=[0])
     assert len(result["rows"]) == 12
     assert {row["method"].split(", ")[2] for row in result["rows"]} == {"3", "6", "12"}
+    assert result["columns"] == ["view_loss_quarter", "view_loss_half", "view_loss", "linear_probe"]
+    assert all(cell["mean"] > 0 for row in result["rows"] for cell in row["measured"].values())
+
+
+def test_a_loss_is_read_after_a_share_of_the_training():
+    losses = [float(step) for step in range(20)]
+    assert loss_after(losses, 1.0) == 17.0 and loss_after(losses, 0.5) == 7.0
+    assert loss_after(losses, 0.1) == 0.5 and loss_after(losses, 0.001) == 0.0
 
 
 def test_published_numbers_are_those_of_the_paper():
