@@ -118,6 +118,7 @@ BEYOND: dict[str, Callable[[Recipe], Recipe]] = {
 """The paper's model; one that decouples more and varies less; one whose linear start brings the variety back."""
 
 BASELINES = ("MAE", "COMA", "linear 3DMM", "bilinear")
+"""What the paper compares itself with: two autoencoders (MAE, COMA), a linear and a bilinear model."""
 
 
 @lru_cache(maxsize=4)

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 CODE_SIZES = {"identity": 65, "expression": 15, "noise": 5}
+"""Lengths of the parts of the code in the paper: identity 65, expression 15, noise 5."""
 SLOPE = 0.2
 
 Codes = dict[str, Tensor]
+"""Factor to codes (B, length)."""
 
 
 class Judgement(NamedTuple):

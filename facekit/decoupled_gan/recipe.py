@@ -120,6 +120,7 @@ class LaptopRecipe(Recipe):
 
 
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
+"""The recipes that ``--preset`` names: ``paper`` and ``laptop``."""
 
 
 def open_face_model(recipe: Recipe) -> FaceModel:

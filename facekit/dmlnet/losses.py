@@ -65,6 +65,7 @@ def expression_pairs(labels: BatchLabels) -> tuple[Tensor, Tensor]:
 
 
 PAIRS = {"pose": pose_pairs, "identity": identity_pairs, "expression": expression_pairs}
+"""Kind of triplets to the function that says which samples are positive and negative for which."""
 
 
 def hardest_triplets(

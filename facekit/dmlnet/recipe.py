@@ -147,6 +147,7 @@ class LaptopRecipe(Recipe):
 
 
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
+"""The recipes that ``--preset`` names: ``paper`` and ``laptop``."""
 
 
 def make_faces(recipe: Recipe, **sizes: int) -> tuple[Faces, Faces]:

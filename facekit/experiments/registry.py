@@ -16,7 +16,9 @@ from typing import Any
 from facekit.experiments.results import build_result, earlier_result, runs_of, write_json
 
 PAPER_ROOMS = ("decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl")
+"""The rooms of the five papers, in the order of the book."""
 SCALES = ("smoke", "notebook", "small", "paper")
+"""Sizes of a run: smoke (seconds), notebook (about a minute on two cores), small (hours), paper (its own)."""
 
 Measured = Mapping[str, Mapping[str, float | None]]
 """Method to column to number; None where the number would need data that is not there."""

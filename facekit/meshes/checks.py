@@ -13,6 +13,7 @@ from torch import Tensor
 from facekit.meshes.topology import edge_face_counts, half_edges
 
 KINDS = ("shape", "empty", "index", "not finite", "degenerate", "duplicate", "non-manifold", "winding")
+"""Defects: shape, empty, index, not finite, degenerate, duplicate, non-manifold, winding."""
 
 
 class MeshError(ValueError):

@@ -40,8 +40,11 @@ class Distortion:
 
 
 LEFT = Distortion(turn=4.0, zoom=0.06, blurred=0.4)
+"""Distortions of the left view, which turns, zooms and blurs more than the others."""
 FRONT = Distortion(mirrored=0.5, gain=0.3)
+"""Distortions of the frontal view, half of the images mirrored."""
 RIGHT = Distortion(shift=0.03, offset=0.08, erased=0.3)
+"""Distortions of the right view, with a square erased from three images of ten."""
 
 
 def distorted(images: Tensor, kind: Distortion, draws: Tensor) -> Tensor:

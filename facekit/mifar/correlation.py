@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from facekit.training import gather, reduce_with_gradient, world_size
 
 FORMS = ("auto", "gram", "textbook")
+"""How products are computed: samples by samples (gram), dimensions by dimensions (textbook), the cheaper one (auto)."""
 _PER_ENTRY = 25.0
 _PER_BYTE = 20.0
 

@@ -114,6 +114,7 @@ class LaptopRecipe(Recipe):
 
 
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
+"""The recipes that ``--preset`` names: ``paper`` and ``laptop``."""
 
 
 def build_model(recipe: Recipe) -> MiFaR:

@@ -48,9 +48,12 @@ TABLE: tuple[ActionUnit, ...] = (
     ActionUnit(27, "mouth stretch", "pterygoids, digastric"),
     ActionUnit(43, "eyes closed", "relaxed levator palpebrae superioris"),
 )
+"""The action units that the face models perform, in the order of their numbers."""
 
 ACTION_UNITS: tuple[int, ...] = tuple(unit.number for unit in TABLE)
+"""Numbers of the action units, in the order of every axis of action units."""
 NUM_ACTION_UNITS = len(ACTION_UNITS)
+"""How many there are, the A of shapes."""
 _POSITION = {number: i for i, number in enumerate(ACTION_UNITS)}
 
 

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from facekit.morphable.action_units import ACTION_UNITS, NUM_ACTION_UNITS, action_unit_index
 
-#: The labels of the expression data sets, in the order of their ids.
 EXPRESSIONS: tuple[str, ...] = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
-#: Further states of the 4D data sets; their ids follow those of `EXPRESSIONS`.
+"""The labels of the expression data sets, in the order of their ids: neutral, anger, disgust, fear, happiness, sadness,
+surprise."""
 FURTHER_EXPRESSIONS: tuple[str, ...] = ("pain", "nervousness")
+"""Further states of the 4D data sets, pain and nervousness; their ids follow those of `EXPRESSIONS`."""
 ALL_EXPRESSIONS: tuple[str, ...] = EXPRESSIONS + FURTHER_EXPRESSIONS
+"""`EXPRESSIONS`, then `FURTHER_EXPRESSIONS`: an expression's id is its place."""
 
 Units = dict[int, float]
 

@@ -17,6 +17,7 @@ from facekit.training import TensorSource
 
 PICTURE = ("image", "mask", "landmarks")
 COEFFICIENTS = ("fitted_identity_code", "fitted_expression_code")
+"""What a labelled photograph has beside its picture: the 3DMM coefficients that were fitted to it."""
 SMALLEST = 0.8
 
 

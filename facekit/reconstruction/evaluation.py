@@ -18,6 +18,7 @@ from facekit.reconstruction.model import Codes, Reconstructor
 from facekit.reconstruction.prior import NOSE_TIP
 
 CONDITIONS = ("cooperative", "indoor", "outdoor")
+"""The recordings of MICC Florence: cooperative, indoor, outdoor."""
 CROP = 95.0
 CHUNK = 64
 STABLE = slice(27, 48)

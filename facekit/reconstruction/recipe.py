@@ -117,3 +117,4 @@ class LaptopRecipe(Recipe):
 
 
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
+"""The recipes that ``--preset`` names: ``paper`` and ``laptop``."""

@@ -40,8 +40,11 @@ class ViewSettings:
 
 
 FIRST_VIEW = ViewSettings()
+"""The first view, with strong changes of colour and always blurred."""
 SECOND_VIEW = ViewSettings(brightness=0.2, contrast=0.2, saturation=0.1, hue=0.05, blur=0.1)
+"""The second view, with weaker changes of colour and seldom blurred."""
 UNCHANGED = ViewSettings(flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
+"""The picture as it is."""
 
 
 def random_view(sample: Mapping[str, Tensor], seeds: Tensor, settings: ViewSettings, name: str) -> dict[str, Tensor]:

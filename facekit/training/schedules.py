@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Schedule = Callable[[int], float]
+"""Anything that gives the value of a step (0-based)."""
 
 
 @dataclass(frozen=True)

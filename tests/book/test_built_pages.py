@@ -1,5 +1,6 @@
 """The built pages in a real browser, opened from their folder with the network cut."""
 
+import importlib
 import json
 import re
 import time
@@ -173,6 +174,16 @@ def test_dead_links_are_found(tmp_path):
         '<p id="here"><a href="#here"></a><a href="#there"></a><a href="no.html"></a><a href="https://x/"></a>'
     )
     assert dead_links(page) == ["#there", "no.html", "https://x/"]
+
+
+@pytest.mark.parametrize("path", sorted(HTML.glob("book/api/*.html")), ids=lambda path: path.stem)
+def test_package_pages_show_every_name(path):
+    """What a room offers stands on the room's page, constants included; autodoc leaves out what has no words."""
+    source = (ROOT / "book" / "api" / f"{path.stem}.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"automodule:: (\S+)\n   :members:\n", source)
+    assert rooms
+    offered = {f"{room}.{name}" for room in rooms for name in importlib.import_module(room).__all__}
+    assert not offered - links(path).places
 
 
 def assert_turns(page, kind):

@@ -41,6 +41,17 @@ def test_a_room_knows_the_words_of_its_constants():
     assert ("", "derive_seeds") not in words
 
 
+def test_a_room_may_rename_a_constant_and_two_files_may_share_a_name():
+    for room in ("facekit.morphable", "facekit.data.scans"):
+        constants.hand_on(room)
+    words = ModuleAnalyzer.for_module("facekit.morphable").attr_docs
+    assert "action units" in " ".join(words["", "ACTION_UNIT_TABLE"])
+    assert "render_scan" in " ".join(ModuleAnalyzer.for_module("facekit.data.scans").attr_docs["", "VIEW_OUTPUTS"])
+    table, other = (1, 2), (1, 3)
+    assert constants.aliases(table, "TABLE", {"UNITS": table}) == ["UNITS"]
+    assert constants.aliases(table, "TABLE", {"UNITS": table, "TABLE": other}) == []
+
+
 @pytest.mark.parametrize("line", ["world, world:ict=PATH or a copy: kdef=PATH", "no colon here"])
 def test_words_before_a_colon_stay(line):
     def read(lines):

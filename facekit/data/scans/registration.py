@@ -29,6 +29,7 @@ from facekit.meshes import SimilarityTransform, boundary_edges, rigid_align, uni
 from facekit.morphable import FaceModel, LinearFaceModel
 
 STIFFNESS: tuple[float, ...] = (100.0, 30.0, 10.0, 3.0, 1.0)
+"""The alpha of the rounds: from a stiff face, which moves as a whole, to a soft one, which follows the scan."""
 JAW = 17
 _LANDMARK_WEIGHT = (10.0, 1.0)  # with the first and the last stiffness
 _REACH = (25.0, 6.0)  # millimetres at which a nearest point counts no more, in the first and last round

@@ -78,3 +78,4 @@ TWIN_NUISANCE: dict[str, Nuisance | Mapping[str, Nuisance]] = {
     "emotionet": replace(WILD, strength=1.0),
     "fanelli": SCANNER,
 }  # fmt: skip
+"""What stands between a face and its picture in each twin; MICC's twin has one setting for each of its conditions."""

@@ -156,3 +156,4 @@ SPONTANEOUS: dict[str, SpontaneousProcess] = {
     "bp4d": SpontaneousProcess(tuple((BP4D_RATES | _UNCODED).items()), BP4D_TASKS),
     "disfa": SpontaneousProcess(tuple((DISFA_RATES | _UNCODED_DISFA).items()), DISFA_SEGMENTS),
 }
+"""Name of each twin of spontaneous faces to the process that moves them."""

@@ -64,6 +64,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "emotionet": Protocol("EmotioNet", 950_000, wild_twins.emotionet),
     "fanelli": Protocol("Fanelli B3D(AC)^2", 14, motion_twins.fanelli, BASIC_SIX, extent=117, extent_name="frames"),
 }  # fmt: skip
+"""Name of each twin to what its data set's protocol is made of."""
 
 
 def twin_table(name: str, subjects: int | None = None, seed: int = 0, **sizes: int) -> pd.DataFrame:

@@ -34,6 +34,7 @@ NAMES: tuple[str, ...] = (
     *(trait.name for trait in (*TRAITS, *MUSCLE_TRAITS)),
     *(f"shape_{i}" for i in range(NUM_RESIDUALS)),
 )
+"""Names of the entries of the identity code, in order."""
 NUM_IDENTITY = len(NAMES)
 
 #: Sex is drawn from two equal bells at +-SEX_MEAN, with a variance of one in all.

@@ -57,6 +57,7 @@ TEXTURE_DIMENSIONS: tuple[TextureDimension, ...] = (
     TextureDimension("teeth", "darkness of the teeth", 0.0, 0.4),
     *(TextureDimension(f"pattern_{i + 1}", "where the person's spots and unevenness lie") for i in range(NUM_PATTERNS)),
 )
+"""The entries of the texture code, in order."""
 NUM_TEXTURE = len(TEXTURE_DIMENSIONS)
 _POSITION = {dimension.name: index for index, dimension in enumerate(TEXTURE_DIMENSIONS)}
 
