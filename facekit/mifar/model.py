@@ -5,12 +5,12 @@ of encoders in training, and finetune it for the downstream task".
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
-from facekit.nn import ENCODERS, Encoder, perceptron
+from facekit.nn import ENCODERS, Encoder, perceptron, residual_block
 
 NUM_VIEWS = 3
 FRONT = 1
@@ -31,10 +31,7 @@ class PlaceEncoder(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        blocks = []
-        for width, following in zip((channels, *self.widths), self.widths, strict=False):
-            shortcut = nn.Sequential(nn.Conv2d(width, following, 1, 2, bias=False), nn.BatchNorm2d(following))
-            blocks.append(BasicBlock(width, following, 2, shortcut))
+        blocks = [residual_block(width, following, stride=2) for width, following in pairwise((channels, *self.widths))]
         self.blocks = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(self.cells), nn.Flatten())
         self.dim = self.widths[-1] * self.cells**2
 

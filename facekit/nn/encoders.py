@@ -1,6 +1,7 @@
 """Image encoders: torchvision's backbones cut in two, at the map of stride 16 and at the feature vector.
 
-Papers that look at single regions of a face work on the map (14 x 14 for 224-pixel images), the others on the vector.
+Papers that look at single regions of a face work on the map (14 x 14 for 224-pixel images), or on the finer ones of the
+stages before it; the others work on the vector.
 ``resnet_tiny`` is a narrow residual network for laptops.
 """
 
@@ -8,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
 import torchvision
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock
 
+from facekit.nn.residual_block import residual_block
+
+STRIDES = (4, 8, 16)
+"""The strides of an encoder's stages: pixels of the image from one cell of the map to the next."""
 TINY_WIDTHS = (16, 32, 64, 128)
 WEIGHTS = ("random", "cached", "imagenet")
 
@@ -28,7 +33,8 @@ class Encoder(nn.Module):
     """Images (B, channels, H, W) to vectors (B, dim), through a map (B, map_channels, H/16, W/16).
 
     The images are normalised as the backbone expects, see ``facekit.data.normalize``. ``early`` makes the map and
-    ``late`` the vector; ``pretrained`` tells whether ImageNet weights were loaded.
+    ``late`` the vector; ``pretrained`` tells whether ImageNet weights were loaded; ``stage_channels`` says how many
+    channels the map of each stage has.
 
     Args:
         name: one of ``ENCODERS``.
@@ -48,9 +54,9 @@ class Encoder(nn.Module):
             raise EncoderError(f"weights are {weights!r}; expected one of {', '.join(WEIGHTS)}")
         self.name = name
         backbone, self.pretrained = _backbone(name, weights)
-        parts = ENCODERS[name].split(backbone)
-        self.early, self.late = parts
-        self.map_channels, self.dim = ENCODERS[name].map_channels, ENCODERS[name].dim
+        self.early, self.late = ENCODERS[name].split(backbone)
+        self.stage_channels = dict(zip(STRIDES, ENCODERS[name].channels, strict=True))
+        self.map_channels, self.dim = ENCODERS[name].channels[-1], ENCODERS[name].dim
         if channels != 3:
             _take_channels(self.early, channels)
 
@@ -59,17 +65,40 @@ class Encoder(nn.Module):
         maps = self.early(images.contiguous())  # torch 2.15's CPU convolutions may crash on channels-last images
         return maps, self.late(maps)
 
+    def stages(self, images: Tensor) -> tuple[dict[int, Tensor], Tensor]:
+        """The last map at each of ``STRIDES``, by stride, and the vector (B, dim); in one pass.
+
+        A map is (B, stage_channels[stride], H/stride, W/stride), rounded up or down as the backbone does it. That of
+        stride 16 and the vector are what ``features`` returns.
+        """
+        backbone, current, maps = ENCODERS[self.name], images.contiguous(), {}
+        for stride, (start, end) in zip(STRIDES, pairwise((0, *backbone.ends)), strict=True):
+            current = self.early[start:end](current)
+            turned = backbone.channels_last and end < len(self.early)
+            maps[stride] = current.permute(0, 3, 1, 2) if turned else current
+        return maps, self.late(current)
+
     def forward(self, images: Tensor) -> Tensor:
         return self.features(images)[1]
 
 
 @dataclass(frozen=True)
 class _Backbone:
-    """How a network of torchvision is made and cut."""
+    """How a network of torchvision is cut, and what it gives.
+
+    Attributes:
+        split: the network into its layers up to the map, and those up to the vector.
+        ends: how many layers lead to the last map at each of ``STRIDES``.
+        channels: of these maps.
+        dim: of the vector.
+        channels_last: whether the maps before the last one are (B, H, W, C).
+    """
 
     split: Callable[[nn.Module], tuple[nn.Sequential, nn.Sequential]]
-    map_channels: int
+    ends: tuple[int, int, int]
+    channels: tuple[int, int, int]
     dim: int
+    channels_last: bool = False
 
 
 def _split_resnet(net: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
@@ -91,14 +120,9 @@ def _tiny() -> nn.Module:
     """Four residual blocks, each halving the image, and one more on the map."""
     stages, width = [], 3
     for following in TINY_WIDTHS:
-        stages.append(_block(width, following, stride=2))
+        stages.append(residual_block(width, following, stride=2))
         width = following
-    return nn.Sequential(*stages, _block(width, width, stride=1))
-
-
-def _block(width: int, following: int, stride: int) -> BasicBlock:
-    shortcut = nn.Sequential(nn.Conv2d(width, following, 1, stride, bias=False), nn.BatchNorm2d(following))
-    return BasicBlock(width, following, stride, shortcut)
+    return nn.Sequential(*stages, residual_block(width, width))
 
 
 def _split_tiny(net: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
@@ -106,11 +130,11 @@ def _split_tiny(net: nn.Sequential) -> tuple[nn.Sequential, nn.Sequential]:
 
 
 ENCODERS = {
-    "resnet_tiny": _Backbone(_split_tiny, TINY_WIDTHS[-1], TINY_WIDTHS[-1]),
-    "resnet18": _Backbone(_split_resnet, 256, 512),
-    "resnet50": _Backbone(_split_resnet, 1024, 2048),
-    "vgg16": _Backbone(_split_vgg, 512, 512),
-    "swin_t": _Backbone(_split_swin, 384, 768),
+    "resnet_tiny": _Backbone(_split_tiny, (2, 3, 4), TINY_WIDTHS[1:], TINY_WIDTHS[-1]),
+    "resnet18": _Backbone(_split_resnet, (5, 6, 7), (64, 128, 256), 512),
+    "resnet50": _Backbone(_split_resnet, (5, 6, 7), (256, 512, 1024), 2048),
+    "vgg16": _Backbone(_split_vgg, (16, 23, 30), (256, 512, 512), 512),
+    "swin_t": _Backbone(_split_swin, (2, 4, 7), (96, 192, 384), 768, channels_last=True),
 }
 """The encoders by name."""
 

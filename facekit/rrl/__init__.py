@@ -53,7 +53,7 @@ from facekit.rrl.recipe import (
     rrl_terms,
     training_loop,
 )
-from facekit.rrl.stages import STRIDES, pool_regions, pool_stages, stage_channels, stage_maps
+from facekit.rrl.stages import pool_regions, pool_stages
 from facekit.rrl.transport import marginals, relation_matrix, transport_cost, transport_plans
 
 __all__ = [
@@ -61,7 +61,6 @@ __all__ = [
     "PRESETS",
     "REGIONS",
     "SECOND_VIEW",
-    "STRIDES",
     "UNCHANGED",
     "UNIT_PROTOCOLS",
     "Attention",
@@ -110,8 +109,6 @@ __all__ = [
     "relation_matrix",
     "resample",
     "rrl_terms",
-    "stage_channels",
-    "stage_maps",
     "supervised_scores",
     "training_loop",
     "transport_cost",

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 
 from facekit.experiments import Measured, Run, experiment
-from facekit.nn import Encoder
+from facekit.nn import STRIDES, Encoder
 from facekit.rrl.baselines import SupervisedSettings, supervised_scores
 from facekit.rrl.data import UNIT_PROTOCOLS, LabelledFaces, label_relation, labelled_faces
 from facekit.rrl.kept_encoders import pretrained, reconstructing, untrained
@@ -20,7 +20,6 @@ from facekit.rrl.losses import LossWeights
 from facekit.rrl.probe import ProbeSettings, Scores, always_present, encode, probe_scores
 from facekit.rrl.published import TABLE_1, TABLE_2, TABLE_3, TABLE_4
 from facekit.rrl.recipe import LaptopRecipe, Recipe
-from facekit.rrl.stages import STRIDES
 
 PAPER = "Song and Liu 2023"
 BYOL = LossWeights(1.0, 0.0, 0.0)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from facekit.data import normalize
-from facekit.nn import Encoder, perceptron
-from facekit.rrl.stages import STRIDES, pool_regions, stage_channels, stage_maps
+from facekit.nn import STRIDES, Encoder, perceptron
+from facekit.rrl.stages import pool_regions
 
 
 class Features(NamedTuple):
@@ -53,7 +53,7 @@ class Branch(nn.Module):
         hidden: width of the projector's hidden layer and of the local branch.
         projection: width P of the projections.
         weights: of the encoder, ``random``, ``imagenet`` or ``cached``.
-        map_stride: of the encoder's map that the regions are read from, one of ``STRIDES``.
+        map_stride: of the encoder's map that the regions are read from, one of ``facekit.nn.STRIDES``.
 
     Raises:
         ValueError: the encoder has no map at this stride.
@@ -66,12 +66,12 @@ class Branch(nn.Module):
         if map_stride not in STRIDES:
             raise ValueError(f"the stride of the regions' map is {map_stride}, expected one of {STRIDES}")
         self.encoder, self.map_stride = Encoder(encoder, weights=weights), map_stride
-        self.local = LocalBranch(stage_channels(self.encoder)[map_stride], self.encoder.dim, hidden // 4)
+        self.local = LocalBranch(self.encoder.stage_channels[map_stride], self.encoder.dim, hidden // 4)
         self.projector = perceptron((self.encoder.dim, hidden, projection))
 
     def forward(self, images: Tensor, attention: Tensor) -> Features:
         """Images (B, 3, H, W) in [0, 1] and attention maps (B, K, S, S) to features."""
-        maps, face = stage_maps(self.encoder, normalize(images))
+        maps, face = self.encoder.stages(normalize(images))
         return Features(face, self.local(maps[self.map_stride], attention, face))
 
     def project(self, features: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from facekit.data import normalize
 from facekit.metrics import unit_f1
 from facekit.nn import Encoder
 from facekit.rrl.data import LabelledFaces, to_unit_range
-from facekit.rrl.stages import pool_stages, stage_maps
+from facekit.rrl.stages import pool_stages
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ def encode(
     """Frozen features of images (N, 3, H, W): (N, D); or with attention (N, K, S, S) one for each AU, (N, K, D + C).
 
     The features of an AU are the whole face's, followed by the means over the AU's region of the encoder's maps at
-    these strides, see ``stage_maps``; C is the sum of their channels.
+    these strides, see ``Encoder.stages``; C is the sum of their channels.
     """
     training = encoder.training
     encoder.eval()
     device, parts = next(encoder.parameters()).device, []
     for rows in torch.arange(len(images)).split(batch_size):
-        maps, face = stage_maps(encoder, normalize(to_unit_range(images[rows].to(device))))
+        maps, face = encoder.stages(normalize(to_unit_range(images[rows].to(device))))
         if attention is not None:
             regions = pool_stages(maps, attention[rows].to(device), strides)
             face = torch.cat([face[:, None].expand(-1, regions.shape[1], -1), regions], dim=2)

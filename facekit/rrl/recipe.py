@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from facekit.data import DataError, DataSource
+from facekit.nn import STRIDES
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, UNCHANGED, ViewSettings
 from facekit.rrl.data import UNIT_PROTOCOLS, FacePairs, label_relation, unlabelled_faces
 from facekit.rrl.losses import LossWeights, global_loss, local_loss, relation_loss
 from facekit.rrl.model import Features, RegionRelation, parameter_groups
-from facekit.rrl.stages import STRIDES
 from facekit.rrl.transport import transport_cost
 from facekit.training import (
     ConfigError,
@@ -126,6 +126,7 @@ class LaptopRecipe(Recipe):
 
 
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
+"""The recipes that ``--preset`` names: ``paper`` and ``laptop``."""
 
 
 def open_pairs(recipe: Recipe, faces: DataSource | TensorSource | None = None) -> FacePairs:

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from facekit.nn import ENCODERS, Encoder, EncoderError, perceptron
+from facekit.nn import ENCODERS, STRIDES, Encoder, EncoderError, perceptron, residual_block
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -15,6 +15,32 @@ def test_shapes_are_those_announced(name):
         maps, vectors = encoder.features(torch.rand(2, 3, 64, 64))
     assert maps.shape == (2, encoder.map_channels, 4, 4)
     assert vectors.shape == (2, encoder.dim)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_stages_are_the_last_maps_at_their_strides(name):
+    encoder, images, seen = Encoder(name).eval(), torch.rand(2, 3, 96, 96), {}
+
+    def keep(layer, args, made):
+        made = made.permute(0, 3, 1, 2) if made.shape[1] == made.shape[2] else made  # (B, H, W, C) inside Swin
+        seen[96 // made.shape[2]] = made
+
+    for layer in encoder.early:
+        layer.register_forward_hook(keep)
+    with torch.no_grad():
+        last, expected = encoder.features(images)
+        by_layer = dict(seen)
+        maps, vectors = encoder.stages(images)
+    assert torch.equal(maps[16], last) and torch.equal(vectors, expected)
+    for stride in STRIDES:
+        assert maps[stride].shape == (2, encoder.stage_channels[stride], 96 // stride, 96 // stride)
+        assert torch.equal(maps[stride], by_layer[stride])
+    assert tuple(maps) == STRIDES and encoder.stage_channels[16] == encoder.map_channels
+
+
+def test_stages_of_sizes_that_do_not_divide_are_rounded():
+    maps, _ = Encoder("resnet_tiny").eval().stages(torch.rand(1, 3, 17, 36))
+    assert [tuple(made.shape[2:]) for made in maps.values()] == [(5, 9), (3, 5), (2, 3)]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "swin_t"])
@@ -71,6 +97,16 @@ def test_perceptron_has_a_layer_for_each_width():
         perceptron([8])
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_residual_block_adds_a_convolution_of_its_input(stride):
+    block = residual_block(3, 5, stride).eval()
+    maps = torch.rand(2, 3, 7, 10)
+    half = block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(maps)))))
+    made = block(maps)
+    torch.testing.assert_close(made, torch.relu(half + block.downsample(maps)))
+    assert made.shape == (2, 5, -(-7 // stride), 10 // stride)
+
+
 def test_images_may_lie_in_memory_channels_last():
     """torch's convolutions are not asked to handle them: on a CPU their backward pass may write out of bounds."""
     encoder, seen = Encoder("resnet_tiny"), []
@@ -78,4 +114,6 @@ def test_images_may_lie_in_memory_channels_last():
     images = torch.rand(3, 40, 40, 3).permute(0, 3, 1, 2)
     encoder(images)
     encoder.features(images)
-    assert seen == [True, True]
+    encoder.early[0].register_forward_pre_hook(lambda module, args: seen.append(args[0].is_contiguous()))
+    encoder.stages(images)
+    assert seen == [True, True, True]
