@@ -54,7 +54,7 @@ class MeshHierarchy:
         """Decimate step by step; deterministic.
 
         Level i + 1 has `ceil(V_i / factors[i])` vertices, or a few more where a collapse takes several vertices at once
-        (loose small pieces).
+        (loose small pieces). Asked for fewer than 8, it has up to 8, where no edge of so small a mesh can collapse.
 
         Args:
             vertices: `(V, 3)`, the reference mesh.
@@ -94,6 +94,9 @@ class MeshHierarchy:
 
     def __len__(self) -> int:
         return len(self.levels)
+
+
+_NEVER_TOO_MANY = 8
 
 
 def _decimate(fine: MeshLevel, count: int) -> tuple[MeshLevel, np.ndarray, np.ndarray]:
@@ -142,7 +145,7 @@ def _collapse_edges(points: np.ndarray, faces: np.ndarray, count: int) -> tuple[
         if len(moved) <= count or target <= 1:
             break
         target = target * 3 // 4
-    if count < 4 or len(moved) > count:
+    if count < 4 or len(moved) > max(count, _NEVER_TOO_MANY):
         raise MeshError(f"a mesh of {len(points)} vertices cannot be decimated to {count}, only to {len(moved)}")
     collapses = len(history)
     while len(moved) < count:

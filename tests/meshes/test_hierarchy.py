@@ -1,8 +1,10 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial import Delaunay
 
 from facekit.meshes import (
     MeshError,
@@ -105,6 +107,18 @@ def test_loose_pieces_that_vanish_are_carried_by_the_nearest_surface(tetrahedron
         reached = (apply_sparse(matrix, coarse.vertices) - fine.vertices).norm(dim=1)
         nearest = closest_points(fine.vertices, coarse.vertices, coarse.faces).distance
         assert (reached - nearest).amax() < 0.05
+
+
+def test_a_mesh_of_few_vertices_stops_where_no_edge_collapses():
+    reached = set()
+    for seed in range(20):
+        points = np.random.default_rng(seed).random((16, 3))
+        faces = torch.from_numpy(Delaunay(points[:, :2]).simplices).long()
+        built = MeshHierarchy.build(torch.from_numpy(points), faces, (4,))
+        reached.add(built.levels[1].num_vertices)
+        identity = built.down[0].to_dense() @ built.up[0].to_dense()
+        torch.testing.assert_close(identity, torch.eye(built.levels[1].num_vertices, dtype=torch.float64))
+    assert 4 in reached and 4 < max(reached) <= 8
 
 
 def test_impossible_requests_are_refused(tetrahedron, grid):
