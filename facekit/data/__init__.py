@@ -1,7 +1,7 @@
 """Data: manifests, subject-independent folds, the synthetic face world with its protocol twins, caches, transforms."""
 
 from facekit.data.cache import RenderCache, load_all
-from facekit.data.choice import DATASETS, READERS, DataChoice, parse_data
+from facekit.data.choice import DATASETS, FACE_MODELS, READERS, DataChoice, parse_data
 from facekit.data.encodings import au_matrix, expression_ids, expression_name, label_ids, pose_classes, sample_labels
 from facekit.data.folds import (
     PUBLISHED_FOLDS,
@@ -45,6 +45,7 @@ from facekit.data.world import (
 __all__ = [
     "DATASETS",
     "EXPRESSION_LABELS",
+    "FACE_MODELS",
     "LANDMARK_MIRROR",
     "MANIFEST_COLUMNS",
     "OCCLUDERS",

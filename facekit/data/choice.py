@@ -1,4 +1,8 @@
-"""The choice of the data: the `--data` option, which names the face world or copies of licensed data sets."""
+"""The choice of the data: the `--data` option, which names the face world or copies of licensed data sets.
+
+Beside either stands a face model where one is needed: the world's (`world:ict=PATH`), or the one that the labels of a
+data set belong to (`300wlp=PATH,bfm=PATH`).
+"""
 
 from __future__ import annotations
 
@@ -20,27 +24,42 @@ DATASETS: tuple[str, ...] = (
 """Short names of the data sets that have a twin, as `--data` and `twin` take them."""
 
 READERS: tuple[str, ...] = (*DATASETS, "coma", "facewarehouse", "own")
-"""All names that `--data` takes with a path; `own` is a CSV file of the reader's own pictures or scans."""
+"""All data sets that `--data` takes with a path; `own` is a CSV file of the reader's own pictures or scans."""
+
+FACE_MODELS: tuple[str, ...] = ("bfm",)
+"""Face models that `--data` takes with a path beside data sets; `bfm` is the folder of the Basel Face Model 2009."""
 
 
 @dataclass(frozen=True)
 class DataChoice:
-    """What `--data` asks for: the face world (on which face model), or folders of licensed data sets."""
+    """What `--data` asks for: the face world, or copies of data sets; and the face models beside either.
+
+    Attributes:
+        text: the option as it was given.
+        folders: paths of the copies by the names of their data sets, see `READERS`; empty for the face world.
+        models: paths of face models: of the face world `ict` or none, beside copies those of `FACE_MODELS`.
+    """
 
     text: str
-    model_path: Path | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
+    models: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def is_world(self) -> bool:
         return not self.folders
 
-    @property
-    def name(self) -> str:
-        """For tables of results: "world:procedural", "world:ict" or the data sets' names."""
-        if self.is_world:
-            return "world:ict" if self.model_path else "world:procedural"
-        return ",".join(self.folders)
+    def require(self, *datasets: str) -> None:
+        """Check that each of these data sets can be opened: in the face world all can, else a copy must be named.
+
+        Raises:
+            DataError: some are not named; says which, and what to add.
+        """
+        absent = [] if self.is_world else [name for name in datasets if name not in self.folders]
+        if absent:
+            raise DataError(
+                f"this needs {' and '.join(absent)}, but --data {self.text} names {', '.join(self.folders)}; add "
+                f"{','.join(f'{name}=PATH' for name in absent)} after a comma"
+            )
 
     def open(self, dataset: str, **options: Any) -> DataSource:
         """The data set's protocol twin in the face world, or the reader's copy of the data set.
@@ -54,25 +73,25 @@ class DataChoice:
             raise DataError(f"{dataset} has no twin in the face world; name a copy of it: --data {dataset}=PATH")
         if self.is_world:
             return twin(dataset, model=self.load_model(), **options)
-        name = dataset if dataset in self.folders else "own"
-        if name not in self.folders:
-            raise DataError(f"this needs {dataset}, but --data {self.text} names {', '.join(self.folders)}")
+        name = "own" if "own" in self.folders and dataset not in self.folders else dataset
+        self.require(name)
         return _reader(name, self.folders[name])(self.folders[name], **options)
 
-    def load_model(self) -> Any:
-        """The face model of the world: None for the procedural face (each world makes its own), or the loaded one."""
-        if self.model_path is None:
-            return None
-        return load_ict(self.model_path, region="closed")
+    def load_model(self, region: str = "closed") -> Any:
+        """The face model of the world: None for the procedural face (each world makes its own), or the loaded one.
+
+        `region` is the part of the ICT model, see `facekit.morphable.load_ict`.
+        """
+        return load_ict(self.models["ict"], region=region) if "ict" in self.models else None
 
 
 def parse_data(text: str) -> DataChoice:
-    """Reads "world", "world:ict=PATH" or "<data set>=<path>", several of these joined by commas.
+    """Reads "world", "world:ict=PATH" or "<data set>=<path>", several joined by commas, also with "bfm=<path>".
 
     Raises
     ------
     DataError
-        if the text has another form, names an unknown data set or a path that does not exist.
+        if the text has another form, names an unknown data set, a face model alone or a path that does not exist.
     """
     if text == "world":
         return DataChoice(text)
@@ -80,16 +99,19 @@ def parse_data(text: str) -> DataChoice:
         kind, _, path = text.removeprefix("world:").partition("=")
         if kind != "ict" or not path:
             raise DataError(f"--data {text}: the world takes a face model as world:ict=PATH")
-        return DataChoice(text, model_path=_existing(path, text))
-    folders = {}
+        return DataChoice(text, models={kind: _existing(path, text)})
+    folders, models = {}, {}
     for part in text.split(","):
         name, separator, path = part.partition("=")
         if not separator or not path:
             raise DataError(f"--data {text}: expected world, world:ict=PATH or <data set>=<path>")
-        if name not in READERS:
-            raise DataError(f"--data {text}: {name!r} is not a data set; known are {', '.join(READERS)}")
-        folders[name] = _existing(path, text)
-    return DataChoice(text, folders=folders)
+        if name not in (*READERS, *FACE_MODELS):
+            known = f"{', '.join(READERS)}; and beside these the face model {', '.join(FACE_MODELS)}"
+            raise DataError(f"--data {text}: {name!r} is not a data set; known are {known}")
+        (models if name in FACE_MODELS else folders)[name] = _existing(path, text)
+    if not folders:
+        raise DataError(f"--data {text}: a face model belongs to a data set; add <data set>=<path> after a comma")
+    return DataChoice(text, folders, models)
 
 
 def _existing(path: str, text: str) -> Path:

@@ -70,7 +70,7 @@ def run_data(arguments: argparse.Namespace) -> int:
 def _open(text: str, reader_options: Sequence[str], **options: Any) -> tuple[str, DataSource]:
     """Name and source of `NAME=PATH`, opened with the options that are not None."""
     choice = parse_data(text)
-    if len(choice.folders) != 1:
+    if len(choice.folders) != 1 or choice.models:
         raise DataError(f"{text}: expected one NAME=PATH")
     name = next(iter(choice.folders))
     given = {key: value for key, value in options.items() if value is not None} | _reader_options(reader_options)

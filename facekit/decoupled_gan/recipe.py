@@ -18,7 +18,7 @@ from facekit.decoupled_gan.losses import LossWeights
 from facekit.decoupled_gan.model import CODE_SIZES
 from facekit.decoupled_gan.population import speech_meshes, world_meshes
 from facekit.meshes import MeshError
-from facekit.morphable import FaceModel, FaceModelError, ProceduralFace, load_ict
+from facekit.morphable import FaceModel, FaceModelError, ProceduralFace
 from facekit.training import (
     ConfigError,
     CosineSchedule,
@@ -133,7 +133,7 @@ def open_face_model(recipe: Recipe) -> FaceModel:
     choice = None if recipe.data.startswith("meshes=") else parse_data(recipe.data)
     if choice is None or not choice.is_world:
         raise ConfigError(f"data is {recipe.data!r}: registered meshes are given as meshes=FOLDER, faces as world")
-    return ProceduralFace(recipe.level) if choice.model_path is None else load_ict(choice.model_path, region="face")
+    return choice.load_model(region="face") or ProceduralFace(recipe.level)
 
 
 def make_meshes(recipe: Recipe, progress: Callable[[int, int], None] = lambda done, total: None) -> MeshDataset:

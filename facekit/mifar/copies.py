@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.data import DataChoice, DataError, DataSource, parse_data
+from facekit.data import DataChoice, DataError, DataSource
 from facekit.data.readers.scan_source import every
 from facekit.data.scans import Scan
 from facekit.data.scans.cache import read_arrays, write_arrays
@@ -70,17 +70,6 @@ def copied_views(
     return torch.stack(images), source.table.take(kept).reset_index(drop=True)
 
 
-def check_named(data: str, *datasets: str) -> None:
-    """Raise DataError unless ``data`` is the face world or names a copy of each of these data sets."""
-    choice = parse_data(data)
-    absent = [] if choice.is_world else [name for name in datasets if name not in choice.folders]
-    if absent:
-        raise DataError(
-            f"this needs the scans of {' and '.join(absent)}, but --data {data} names {', '.join(choice.folders)}; add "
-            f"{','.join(f'{name}=PATH' for name in absent)} after a comma"
-        )
-
-
 def scan_views(scan: Scan, settings: ViewSettings) -> Tensor:
     """Views (views, C, H, W) of a scan; without texture or colours it is grey, and without triangles a cloud.
 
@@ -123,7 +112,7 @@ def _open_copy(choice: DataChoice, settings: ViewSettings, recorded: bool) -> Da
     if "own" in choice.folders and settings.dataset not in choice.folders:
         return OwnScans(choice.open(settings.dataset, subjects=settings.subjects or None), recorded)
     options = _OPTIONS[settings.dataset] | ({"frames": settings.frames} if recorded else {})
-    check_named(settings.data, settings.dataset)
+    choice.require(settings.dataset)
     folder = choice.folders[settings.dataset]
     if (folder / "prepared.json").is_file():
         raise DataError(f"{folder} holds prepared pictures, and MiFaR needs scans: name the data set's own folder")

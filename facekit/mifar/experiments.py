@@ -15,10 +15,10 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from facekit.data import parse_data
 from facekit.experiments import Measured, Run, experiment
 from facekit.metrics import accuracy
 from facekit.mifar.comparison import Plan, centred_counts, cross_validated, fitted, fold_counts, supervised_counts
-from facekit.mifar.copies import check_named
 from facekit.mifar.data import SENSORS, ViewSet, open_views, with_labels
 from facekit.mifar.pretraining import fold_of, pretrain
 from facekit.mifar.probes import probe_counts
@@ -69,7 +69,7 @@ def as_columns(columns: Sequence[str], totals: Sequence[dict[str, Tensor]]) -> d
 )
 def table1(run: Run) -> Measured:
     """Static scans: meshes of BU-3DFE and range images of Bosphorus."""
-    check_named(run.data, "bu3dfe", "bosphorus")
+    parse_data(run.data).require("bu3dfe", "bosphorus")
     plan = plan_of(run, "bosphorus")
     bosphorus = cross_validated(plan, posed_six(open_views(plan.recipe.views())), [None])
     plan = plan_of(run, "bu3dfe")
@@ -120,7 +120,7 @@ def table3a(run: Run) -> Measured:
 )
 def table3b(run: Run) -> Measured:
     """Posed recordings to spontaneous ones, two classes."""
-    check_named(run.data, "bu4dfe", "bp4d")
+    parse_data(run.data).require("bu4dfe", "bp4d")
     plan = plan_of(run, "bu4dfe")
     posed = open_views(plan.recipe.views())
     spontaneous = open_views(replace(plan.recipe, dataset="bp4d").views())
@@ -144,7 +144,7 @@ def two_classes(views: ViewSet) -> ViewSet:
 )
 def beyond(run: Run) -> Measured:
     """The four data sets, each with the same trained networks read in both ways; random weights and images likewise."""
-    check_named(run.data, *SENSORS)
+    parse_data(run.data).require(*SENSORS)
     measured: dict[str, dict[str, float]] = {}
     for dataset in SENSORS:
         plan = plan_of(run, dataset)
@@ -178,7 +178,7 @@ def calibration(run: Run) -> Measured:
 
     The folds are none that a table tests, but at the size of the paper, where tables test all.
     """
-    check_named(run.data, *SENSORS)
+    parse_data(run.data).require(*SENSORS)
     measured: dict[str, dict[str, float]] = {f"{steps} steps": {} for steps in CALIBRATED[run.scale]}
     for dataset in SENSORS:
         plan = plan_of(run, dataset)

@@ -10,7 +10,7 @@ The shape depends on the identity and expression codes alone, the albedo on the 
 """
 
 from facekit.reconstruction.baselines import Fit, fit_photos, linear_reconstructor
-from facekit.reconstruction.copies import MiccCopy, basel_model, named_data, open_copy, write_landmarks
+from facekit.reconstruction.copies import MiccCopy, basel_model, open_copy, write_landmarks
 from facekit.reconstruction.data import COEFFICIENTS, Photos, joined_photos, open_photos, training_photos
 from facekit.reconstruction.decoders import (
     AlbedoDecoder,
@@ -112,7 +112,6 @@ __all__ = [
     "load_run",
     "micc_errors",
     "moved_centers",
-    "named_data",
     "neutral_expression",
     "objective",
     "open_copy",

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from facekit.data import DataChoice, DataError, DataSource, parse_data
+from facekit.data import DataError, DataSource, parse_data
 from facekit.data.readers.celeba import CelebASource
 from facekit.data.readers.fitted import FittedSource
 from facekit.data.readers.landmark_files import read_landmarks, to_crop
@@ -27,20 +27,6 @@ from facekit.reconstruction.photo import MARGIN, Detector, find_detector
 EXPRESSIONS_OF_300WLP = 29
 
 
-def named_data(text: str) -> tuple[DataChoice, Path | None]:
-    """What ``--data`` names: the face world or copies, and the folder of the Basel model where a part is ``bfm=PATH``.
-
-    Raises:
-        DataError: see ``facekit.data.parse_data``; or there is nothing at the model's path.
-    """
-    parts = text.split(",")
-    folders = [Path(part.removeprefix("bfm=")).expanduser() for part in parts if part.startswith("bfm=")]
-    choice = parse_data(",".join(part for part in parts if not part.startswith("bfm=")))
-    if folders and not folders[0].exists():
-        raise DataError(f"--data {text}: there is nothing at {folders[0]}")
-    return choice, folders[0] if folders else None
-
-
 def basel_model(text: str) -> BaselFaceModel:
     """The model whose coefficients 300W-LP holds.
 
@@ -48,7 +34,7 @@ def basel_model(text: str) -> BaselFaceModel:
         DataError: ``text`` does not name it, or the folder lacks the expressions or the landmarks.
         FaceModelError: a file is damaged.
     """
-    _, folder = named_data(text)
+    folder = parse_data(text).models.get("bfm")
     if folder is None:
         raise DataError(
             f"--data {text}: the coefficients of 300W-LP belong to the Basel Face Model 2009; add bfm=FOLDER, the "
@@ -174,9 +160,8 @@ def open_copy(
         DataError: ``text`` does not name the data set, or the copy lacks what is needed.
         PhotoError: MICC's frames have to be searched for faces and no detector is installed.
     """
-    choice, _ = named_data(text)
-    if name not in choice.folders:
-        raise DataError(f"this needs {name}, but --data {text} names {', '.join(choice.folders)}; add {name}=PATH")
+    choice = parse_data(text)
+    choice.require(name)
     if name == "celeba":
         people = PhotoCollections(_reader_of(choice.open(name, image_size=image_size), CelebASource)).split(split)
         return people if subjects is None else people.first_people(subjects)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facekit.data import DataSource, load_all, twin
+from facekit.data import DataSource, load_all, parse_data, twin
 from facekit.experiments import Measured, Run, experiment
 from facekit.reconstruction import baselines, evaluation
-from facekit.reconstruction.copies import named_data, open_copy
+from facekit.reconstruction.copies import open_copy
 from facekit.reconstruction.methods import SCALES, Sizes, material, neutral_code, trained
 from facekit.reconstruction.settings import compare_settings
 from facekit.render import weak_perspective
@@ -24,7 +24,7 @@ PAPER = "Gao et al. 2020"
 def _test_data(name: str, run: Run, outputs: tuple[str, ...], **sizes: int) -> DataSource:
     """A test set of a run, whose people are in no training set: the twin, or the reader's copy."""
     image_size = SCALES[run.scale][0].image_size
-    if not named_data(run.data)[0].is_world:
+    if not parse_data(run.data).is_world:
         offered = {key: value for key, value in sizes.items() if key in ("subjects", "frames")}
         return open_copy(run.data, name, image_size, split="test", **offered)
     face_model = material(run.data, run.scale, run.seed).face_model
@@ -134,7 +134,7 @@ def table1(run: Run) -> Measured:
     if sizes.frames >= 3:
         for variant in ("full model", "linear 3DMM regressor"):
             measured[f"three views: {variant}"] = _by_views(run, variant)
-    if named_data(run.data)[0].is_world:
+    if parse_data(run.data).is_world:
         measured["per-image optimisation"] = _fitted(run)
     return measured
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facekit.data import DataError
+from facekit.data import DataError, parse_data
 from facekit.morphable import FaceModel, FaceModelError, LinearFaceModel, ProceduralFace, build_linear_model
-from facekit.reconstruction.copies import basel_model, named_data, open_copy
+from facekit.reconstruction.copies import basel_model, open_copy
 from facekit.reconstruction.data import Photos, joined_photos, training_photos
 from facekit.reconstruction.photo import PhotoError
 from facekit.reconstruction.prior import Prior, face_prior
@@ -36,7 +36,7 @@ def build_models(recipe: Recipe) -> tuple[FaceModel, LinearFaceModel, Prior]:
     Raises:
         DataError, FaceModelError: the data does not exist or cannot be used.
     """
-    choice, _ = named_data(recipe.data)
+    choice = parse_data(recipe.data)
     if not choice.is_world:
         basel = basel_model(recipe.data)
         return basel, basel, face_prior(basel, recipe.radius)
@@ -57,7 +57,7 @@ def open_material(recipe: Recipe) -> Material:
     """
     try:
         face_model, morphable, prior = build_models(recipe)
-        if named_data(recipe.data)[0].is_world:
+        if parse_data(recipe.data).is_world:
             halves = training_photos(
                 morphable, face_model, recipe.image_size, recipe.people, recipe.photos, recipe.sources, recipe.views,
                 recipe.seed, recipe.in_memory,

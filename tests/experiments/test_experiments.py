@@ -46,8 +46,9 @@ def test_result_has_means_runs_and_the_papers_numbers(toy):
     assert result["data"] == "world:ict" and "/somewhere" not in json.dumps(result)
     assert result["command"] == "python -m facekit run toy/table2 --data world:ict=PATH --scale smoke --seeds 3"
     assert result["seeds"] == [0, 1, 2] and result["config"] == {"size": 4}
-    several = run_experiment("toy/table2", "300wlp=/data/a,celeba=/data/b", "smoke", [0])
-    assert "--data 300wlp=PATH,celeba=PATH --scale" in several["command"] and several["data"] == "300wlp,celeba"
+    several = run_experiment("toy/table2", "300wlp=/data/a,celeba=/data/b,bfm=/data/m", "smoke", [0])
+    assert "--data 300wlp=PATH,celeba=PATH,bfm=PATH --scale" in several["command"]
+    assert several["data"] == "300wlp,celeba,bfm" and "/data" not in json.dumps(several)
     assert result["hardware"] and result["seconds"] >= 0 and "commit" in result
 
 
@@ -144,6 +145,7 @@ def test_data_names_without_paths(tmp_path, monkeypatch):
     assert without_path("world") == "world:procedural"
     assert without_path("bu3dfe=/data/BU_3DFE") == "bu3dfe"
     assert without_path("300wlp=/data/a,celeba=/data/b") == "300wlp,celeba"
+    assert without_path("300wlp=/data/a,bfm=/data/m,celeba=/data/b") == "300wlp,bfm,celeba"
     assert without_path("world:ict=/data/ict.npz") == "world:ict"
     monkeypatch.chdir(tmp_path)
     assert result_path("dmlnet/table8", "world", "small").as_posix() == (

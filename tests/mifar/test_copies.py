@@ -162,9 +162,9 @@ def test_landmarks_bring_a_scan_upright():
 
 
 def test_what_is_not_named_gets_one_sentence(copies, tmp_path):
-    with pytest.raises(DataError, match=r"the scans of bosphorus, but --data .* names bu3dfe; add bosphorus=PATH"):
+    with pytest.raises(DataError, match=r"this needs bosphorus, but --data .* names bu3dfe; add bosphorus=PATH"):
         run_experiment("mifar/table1", data=f"bu3dfe={copies / 'bu3dfe'}", scale="smoke", seeds=[0])
-    with pytest.raises(DataError, match="needs the scans of bp4d"):
+    with pytest.raises(DataError, match="needs bp4d, but"):
         run_experiment("mifar/table3b", data=f"bu4dfe={copies / 'bu4dfe'}", scale="smoke", seeds=[0])
     (tmp_path / "prepared.json").write_text("{}")
     with pytest.raises(DataError, match="holds prepared pictures, and MiFaR needs scans"):

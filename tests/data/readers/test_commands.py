@@ -68,6 +68,7 @@ def test_check_of_pixels(tmp_path, capsys):
         (["check", "kdef=/no/such/place"], "there is nothing at /no/such/place"),
         (["check", "lfw=/tmp"], "'lfw' is not a data set"),
         (["check", "world"], "expected one NAME=PATH"),
+        (["check", "kdef=.,bfm=."], "expected one NAME=PATH"),
         (["check", "kdef"], "expected world, world:ict=PATH or <data set>=<path>"),
         (["check", "kdef={tmp}"], "nothing usable was found"),
         (["check", "own={tmp}"], "expected a CSV file with a column 'path'"),

@@ -210,7 +210,7 @@ def test_own_data_in_the_place_of_a_data_set(folder):
         folder / "manifest.csv", ["path,subject,expression,yaw", "photos/0.jpg,a,anger,0", "photos/1.jpg,b,joy,0"]
     )
     choice = parse_data(f"own={folder / 'manifest.csv'}")
-    assert choice.name == "own" and not choice.is_world
+    assert list(choice.folders) == ["own"] and not choice.is_world
     assert choice.open("kdef", image_size=16).table["expression"].tolist() == ["anger", "happiness"]
     assert len(choice.open("own", image_size=16, subjects=1)) == 1
     with pytest.raises(DataError, match="own has no twin in the face world"):
