@@ -34,10 +34,14 @@ FACE_MODELS: tuple[str, ...] = ("bfm",)
 class DataChoice:
     """What `--data` asks for: the face world, or copies of data sets; and the face models beside either.
 
-    Attributes:
-        text: the option as it was given.
-        folders: paths of the copies by the names of their data sets, see `READERS`; empty for the face world.
-        models: paths of face models: of the face world `ict` or none, beside copies those of `FACE_MODELS`.
+    Attributes
+    ----------
+    text
+        The option as it was given.
+    folders
+        Paths of the copies by the names of their data sets, see `READERS`; empty for the face world.
+    models
+        Paths of face models: of the face world `ict` or none, beside copies those of `FACE_MODELS`.
     """
 
     text: str
@@ -49,10 +53,12 @@ class DataChoice:
         return not self.folders
 
     def require(self, *datasets: str) -> None:
-        """Check that each of these data sets can be opened: in the face world all can, else a copy must be named.
+        """Check that the choice is the face world, which has twins, or names a copy of each of these data sets.
 
-        Raises:
-            DataError: some are not named; says which, and what to add.
+        Raises
+        ------
+        DataError
+            if some are not named; it says which, and what to add.
         """
         absent = [] if self.is_world else [name for name in datasets if name not in self.folders]
         if absent:

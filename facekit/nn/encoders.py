@@ -1,8 +1,7 @@
 """Image encoders: torchvision's backbones cut in two, at the map of stride 16 and at the feature vector.
 
 Papers that look at single regions of a face work on the map (14 x 14 for 224-pixel images), or on the finer ones of the
-stages before it; the others work on the vector.
-``resnet_tiny`` is a narrow residual network for laptops.
+stages before it; the others work on the vector. ``resnet_tiny`` is a narrow residual network for laptops.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class Encoder(nn.Module):
 
 @dataclass(frozen=True)
 class _Backbone:
-    """How a network of torchvision is cut, and what it gives.
+    """How a network is cut, and what it gives.
 
     Attributes:
         split: the network into its layers up to the map, and those up to the vector.
