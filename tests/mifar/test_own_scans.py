@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from facekit.data import DataError
+from facekit.experiments import run_experiment
 from facekit.meshes import save_mesh
 from facekit.mifar import LaptopRecipe, ViewSettings, labelled_rows, open_fold, open_views, pretrain
 from tests.data.readers import scan_trees
@@ -64,6 +65,17 @@ def test_recordings_of_ones_own_are_pooled(folder):
     views = opened(folder, "bu4dfe")
     assert len(views) == 8 and sorted(views.labels.tolist()) == [0] * 4 + [3] * 4
     assert (views.images[:, :, 3].float() - 127.5).abs().flatten(1).amax(1).min() > 100  # all move
+
+
+def test_a_table_runs_on_ones_own_recordings_and_one_of_two_data_sets_does_not(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    header = "path,subject,expression,sequence,frame"
+    manifest(folder, header, lambda p, e, f: f"p{p}/{e}{f}.ply,p{p},{e},p{p}/{e},{f}")
+    result = run_experiment("mifar/table2", data=f"own={folder}", scale="smoke", seeds=[0])
+    measured = [row["measured"]["accuracy"]["mean"] for row in result["rows"] if not row["paper"]]
+    assert result["data"] == "own" and all(0 <= accuracy <= 100 for accuracy in measured)
+    with pytest.raises(DataError, match=r"this needs bu4dfe and bp4d, but --data own=.* names own"):
+        run_experiment("mifar/table3b", data=f"own={folder}", scale="smoke", seeds=[0])
 
 
 @pytest.mark.parametrize(
