@@ -126,11 +126,15 @@ VARIANTS: dict[str, Mapping[str, object]] = {
 albedo decoder."""
 
 
+def trained(data: str, scale: str, seed: int, variant: str, longer: int = 1) -> Trained:
+    """One of ``VARIANTS``, trained once in a process, for ``longer`` times the steps that follow the warm-up."""
+    return _trained(data, scale, seed, variant, longer)
+
+
 @lru_cache(maxsize=32)
-def trained(data: str, scale: str, seed: int, variant: str) -> Trained:
-    """One of ``VARIANTS``, trained once for all experiments of a process."""
+def _trained(data: str, scale: str, seed: int, variant: str, longer: int) -> Trained:
     recipe = replace(SCALES[scale][0], data=data, seed=seed, **VARIANTS[variant])
-    recipe = replace(recipe, steps=recipe.steps - recipe.warm_up, warm_up=0)
+    recipe = replace(recipe, steps=longer * (recipe.steps - recipe.warm_up), warm_up=0)
     if variant.startswith("CNN"):
         recipe = replace(recipe, texture_from=recipe.steps // 2)
     start = backbone(data, scale, seed)

@@ -10,7 +10,7 @@ from facekit.data import DataError
 from facekit.experiments import run_experiment
 from facekit.meshes import load_mesh
 from facekit.reconstruction import LaptopRecipe, load_run
-from facekit.reconstruction.methods import SCALES
+from facekit.reconstruction.methods import SCALES, trained
 from facekit.training import ConfigError, load_checkpoint, read_metrics
 
 SCRIPT = "book/reconstruction/train.py"
@@ -73,13 +73,19 @@ def test_settings_are_compared_by_unseen_photographs():
         run_experiment("reconstruction/settings", f"celeba={Path(__file__).parent}", "smoke", [0])
 
 
-@pytest.mark.parametrize("id", ["table1", "table2", "beyond", "codes"])
+@pytest.mark.parametrize("id", ["table1", "table2", "beyond", "longer", "codes"])
 def test_experiments_run_in_seconds(id):
     result = run_experiment(f"reconstruction/{id}", scale="smoke", seeds=[0])
     measured = {row["method"]: row["measured"] for row in result["rows"]}
     first = result["columns"][0]
     assert 0 < measured["full model" if id != "table1" else "identity: full model"][first]["mean"] < 60
     assert result["config"]["vertices"] > 500
+
+
+def test_a_longer_run_is_another_run():
+    once, twice = trained("world", "smoke", 0, "full model"), trained("world", "smoke", 0, "full model", longer=2)
+    assert once is trained("world", "smoke", 0, "full model", 1)
+    assert 2 * once.metrics[-1]["step"] == twice.metrics[-1]["step"]
 
 
 @pytest.mark.parametrize("scale", SCALES)
