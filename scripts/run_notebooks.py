@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 
 def run(path: Path) -> float:
@@ -23,12 +26,22 @@ def run(path: Path) -> float:
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for data in (output.data for output in cell.get("outputs", []) if "data" in output):
+            if "image/png" in data:
+                data["image/png"] = packed(data["image/png"])
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
     finished = path.with_suffix(".ipynb.new")
     nbformat.write(notebook, finished)
     os.replace(finished, path)
     return time.monotonic() - started
+
+
+def packed(picture: str) -> str:
+    """Return a picture (base64 of a PNG), pixel for pixel the same, in fewer bytes: IPython packs fast, not well."""
+    fast, well = base64.b64decode(picture), BytesIO()
+    Image.open(BytesIO(fast)).save(well, "PNG", optimize=True)
+    return base64.b64encode(min(fast, well.getvalue(), key=len)).decode()
 
 
 def main(paths: list[str]) -> int:

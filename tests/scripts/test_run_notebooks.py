@@ -1,9 +1,12 @@
+import base64
 import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
+from PIL import Image, ImageChops
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "run_notebooks.py"
 
@@ -30,3 +33,12 @@ def test_outputs_are_saved_without_traces_of_the_machine(tmp_path):
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
+
+
+def test_pictures_are_packed_well(tmp_path):
+    path = write(tmp_path / "a.ipynb", "from PIL import Image; Image.radial_gradient('L')")
+    subprocess.run([sys.executable, SCRIPT, path], check=True)
+    encoded = json.loads(path.read_text())["cells"][0]["outputs"][0]["data"]["image/png"]
+    drawn = Image.radial_gradient("L")
+    assert not ImageChops.difference(Image.open(BytesIO(base64.b64decode(encoded))), drawn).getbbox()
+    assert len(base64.b64decode(encoded)) < 0.9 * len(drawn._repr_png_())
