@@ -25,6 +25,7 @@ from facekit.experiments import (
     result_table,
     run_experiment,
 )
+from facekit.morphable import FaceModelError
 from facekit.training import TrainingError
 
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
             return run_data(arguments)
         else:
             _run(arguments)
-    except (ExperimentError, DataError, ManifestError, TrainingError) as error:
+    except (ExperimentError, DataError, FaceModelError, ManifestError, TrainingError) as error:
         print(f"facekit: {error}", file=sys.stderr)
         return 2
     return 0

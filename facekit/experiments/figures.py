@@ -11,6 +11,7 @@ import numpy as np
 
 from facekit.data import DataError, ManifestError
 from facekit.experiments.registry import SCALES, ExperimentError
+from facekit.morphable import FaceModelError
 from facekit.training import TrainingError, write_atomically
 
 
@@ -47,7 +48,7 @@ def figure_command(
         parser.error(f"--out {asked.out}: there is no folder {asked.out.parent}")
     try:
         arrays = make(data=asked.data, scale=asked.scale, seed=asked.seed)
-    except (DataError, ManifestError, ExperimentError, TrainingError) as error:
+    except (DataError, FaceModelError, ManifestError, ExperimentError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     write_atomically(asked.out, lambda file: np.savez_compressed(file, **arrays))

@@ -93,6 +93,12 @@ def test_an_experiment_on_data_that_is_not_there(capsys):
     assert "there is nothing at /no/such/place" in capsys.readouterr().err
 
 
+def test_an_experiment_on_a_damaged_face_model(tmp_path, capsys):
+    (tmp_path / "ict.npz").write_bytes(b"not an archive")
+    assert main(["run", "rrl/table1", "--data", f"world:ict={tmp_path / 'ict.npz'}", "--scale", "smoke"]) == 2
+    assert "ict.npz" in capsys.readouterr().err
+
+
 def test_prepare_then_use_then_check(tmp_path, capsys):
     trees.kdef_tree(tmp_path / "kdef")
     out = tmp_path / "out"
