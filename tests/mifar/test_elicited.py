@@ -35,7 +35,7 @@ def test_a_recording_starts_from_what_the_face_does_anyhow_and_answers_its_task(
     assert not answer[frame == 0].any() and answer.min() >= 0
     brought_out = np.array([[unit in ANSWERS[name] for unit in process.units] for name in process.process.tasks])
     assert not answer[~brought_out[task - 1]].any() and answer[frame > 330].max(1).min() > 0.02
-    assert answer.max(1).mean() < 0.5  # weaker than posed
+    assert answer[frame > 330].max(1).mean() < 0.75  # weaker than posed
     chosen = np.array([700, 3, 41])
     alone = process.intensities(*(values[chosen] for values in (person, take, task, frame)))
     np.testing.assert_allclose(alone, found[chosen], atol=1e-12)
