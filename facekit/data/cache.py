@@ -79,10 +79,8 @@ class RenderCache(DataSource):
     def load(self, rows: pd.DataFrame) -> Sample:
         """The kept samples of some rows.
 
-        Raises
-        ------
-        DataError
-            if they have not been rendered yet.
+        Raises:
+            DataError: if they have not been rendered yet.
         """
         if not self._maps:
             if not (self.folder / "meta.json").exists():
@@ -147,10 +145,8 @@ def load_all(
 
     The samples are loaded `block` at a time; `progress` is called with the rows done and the rows in all.
 
-    Raises
-    ------
-    DataError
-        if the source is empty or lacks one of the outputs.
+    Raises:
+        DataError: if the source is empty or lacks one of the outputs.
     """
     if len(source) == 0:
         raise DataError(f"{source.name}: there is no row to load")

@@ -34,14 +34,10 @@ FACE_MODELS: tuple[str, ...] = ("bfm",)
 class DataChoice:
     """What `--data` asks for: the face world, or copies of data sets; and the face models beside either.
 
-    Attributes
-    ----------
-    text
-        The option as it was given.
-    folders
-        Paths of the copies by the names of their data sets, see `READERS`; empty for the face world.
-    models
-        Paths of face models: of the face world `ict` or none, beside copies those of `FACE_MODELS`.
+    Attributes:
+        text: the option as it was given.
+        folders: paths of the copies by the names of their data sets, see `READERS`; empty for the face world.
+        models: paths of face models: of the face world `ict` or none, beside copies those of `FACE_MODELS`.
     """
 
     text: str
@@ -55,10 +51,8 @@ class DataChoice:
     def require(self, *datasets: str) -> None:
         """Check that the choice is the face world, which has twins, or names a copy of each of these data sets.
 
-        Raises
-        ------
-        DataError
-            if some are not named; it says which, and what to add.
+        Raises:
+            DataError: if some are not named; it says which, and what to add.
         """
         absent = [] if self.is_world else [name for name in datasets if name not in self.folders]
         if absent:
@@ -94,10 +88,9 @@ class DataChoice:
 def parse_data(text: str) -> DataChoice:
     """Reads "world", "world:ict=PATH" or "<data set>=<path>", several joined by commas, also with "bfm=<path>".
 
-    Raises
-    ------
-    DataError
-        if the text has another form, names an unknown data set, a face model alone or a path that does not exist.
+    Raises:
+        DataError: if the text has another form, names an unknown data set, a face model alone or a path that does not
+            exist.
     """
     if text == "world":
         return DataChoice(text)

@@ -55,10 +55,8 @@ def run_data(arguments: argparse.Namespace) -> int:
 
     0: all is well; 1: files are damaged or missing; 130: interrupted.
 
-    Raises
-    ------
-    DataError
-        for a request that does not fit.
+    Raises:
+        DataError: for a request that does not fit.
     """
     try:
         return _prepare(arguments) if arguments.verb == "prepare" else _check(arguments)

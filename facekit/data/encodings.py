@@ -22,10 +22,8 @@ EXPRESSION_WORDS: dict[str, str] = {
 def expression_name(word: str) -> str:
     """Our name of an expression that a folder or a table calls "Happy" or "anger"; empty for an empty word.
 
-    Raises
-    ------
-    ManifestError
-        if the word stands for no expression.
+    Raises:
+        ManifestError: if the word stands for no expression.
     """
     plain = word.strip().lower()
     name = EXPRESSION_WORDS.get(plain, plain)
@@ -37,10 +35,8 @@ def expression_name(word: str) -> str:
 def expression_ids(labels: pd.Series | Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Class numbers (N,) int64 of expression names: position in `classes`, -1 where the label is missing or no class.
 
-    Raises
-    ------
-    ManifestError
-        if `classes` repeats a name or holds one that is not in EXPRESSION_LABELS.
+    Raises:
+        ManifestError: if `classes` repeats a name or holds one that is not in EXPRESSION_LABELS.
     """
     unknown = [name for name in classes if name not in EXPRESSION_LABELS]
     if unknown:

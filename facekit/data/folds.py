@@ -45,10 +45,8 @@ def subject_folds(table: pd.DataFrame, n_splits: int = 10, seed: int = 0, strati
 
     `stratify` names a column whose shares are kept as equal between folds as whole persons allow.
 
-    Raises
-    ------
-    ManifestError
-        if there are fewer persons than folds, or a row has neither a subject nor a group.
+    Raises:
+        ManifestError: if there are fewer persons than folds, or a row has neither a subject nor a group.
     """
     units = _groups(table)
     people = len(np.unique(units))
@@ -92,11 +90,9 @@ def check_disjoint(table: pd.DataFrame, train: np.ndarray, test: np.ndarray) -> 
 def split_rows(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Positions of the rows of each published split, by its name.
 
-    Raises
-    ------
-    ManifestError
-        if somebody in the test split is also in another one.  (Training and validation may share people: in one
-        published split they do.)
+    Raises:
+        ManifestError: if somebody in the test split is also in another one.  (Training and validation may share people:
+            in one published split they do.)
     """
     names = [str(name) for name in pd.unique(table["split"]) if str(name)]
     rows = {name: np.flatnonzero((table["split"] == name).to_numpy()) for name in names}

@@ -94,11 +94,10 @@ def missing_labels(table: pd.DataFrame, name: str) -> np.ndarray:
 def check_manifest(table: pd.DataFrame, name: str = "the table") -> pd.DataFrame:
     """The same table, once its column names, kinds and labels are those of a manifest.
 
-    Raises
-    ------
-    ManifestError
-        an unknown column, a column of the wrong kind, a table that names neither files nor seeds, an expression
-        nobody knows, an intensity outside -1..4 or a negative activation; the message names the first offender.
+    Raises:
+        ManifestError: an unknown column, a column of the wrong kind, a table that names neither files nor seeds, an
+            expression nobody knows, an intensity outside -1..4 or a negative activation; the message names the first
+            offender.
     """
     for column in table.columns:
         if column not in MANIFEST_COLUMNS and not _AU_NAME.match(str(column)):

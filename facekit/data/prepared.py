@@ -45,10 +45,8 @@ class PreparedSource(DataSource):
     def load(self, rows: pd.DataFrame) -> Sample:
         """The kept samples of some rows of the table.
 
-        Raises
-        ------
-        DataError
-            if an array is missing, cut off or shorter than the manifest says.
+        Raises:
+            DataError: if an array is missing, cut off or shorter than the manifest says.
         """
         if not self._maps:
             self._maps = {name: self._array(name) for name in self.outputs}
@@ -145,10 +143,8 @@ def prepare(
     `about` is kept with it and needs the entries `name` and `image_size`.  Returns the rows that turned out to be
     damaged, by their label, with the reasons; they are not in the prepared manifest.
 
-    Raises
-    ------
-    DataError
-        if the folder holds something else, or no sample can be loaded.
+    Raises:
+        DataError: if the folder holds something else, or no sample can be loaded.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -180,10 +176,8 @@ def open_prepared(
 
     `image_size` may be smaller than that of the prepared pictures: they are then resized as they are loaded.
 
-    Raises
-    ------
-    DataError
-        if the folder is damaged, has smaller pictures, or lacks an output.
+    Raises:
+        DataError: if the folder is damaged, has smaller pictures, or lacks an output.
     """
     folder = Path(folder)
     try:

@@ -52,10 +52,8 @@ class DataSource:
     def batch(self, rows: Sequence[int] | np.ndarray | Tensor) -> Sample:
         """The samples at these positions (negative ones count from the end), stacked.
 
-        Raises
-        ------
-        IndexError
-            if a position lies outside the table.
+        Raises:
+            IndexError: if a position lies outside the table.
         """
         positions = np.asarray(rows, dtype=np.int64).reshape(-1)
         outside = positions[(positions >= len(self)) | (positions < -len(self))]

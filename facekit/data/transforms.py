@@ -42,10 +42,9 @@ def mirror(sample: Mapping[str, Tensor], symmetry: Tensor | None = None) -> dict
     `symmetry` (V,) is the face model's mirror map, needed where the batch holds `vertices` or `vertex_albedo`.  Codes
     of a face model (identity, expression, texture) are dropped: the mirrored person has others.
 
-    Raises
-    ------
-    ValueError
-        if the batch has vertices but no `symmetry` was given, or pixel labels but no image that says how wide it is.
+    Raises:
+        ValueError: if the batch has vertices but no `symmetry` was given, or pixel labels but no image that says how
+            wide it is.
     """
     mirrored = {key: value for key, value in sample.items() if not key.endswith("_code")}
     order = LANDMARK_MIRROR

@@ -41,11 +41,9 @@ class RangeImage:
 def read_bnt(path: str | Path) -> RangeImage:
     """The range image of a .bnt file.
 
-    Raises
-    ------
-    FormatError
-        if the file's length is not what its header says, it names a picture outside its folder, or a point outside the
-        background is not finite or farther than MOST_MILLIMETRES away.
+    Raises:
+        FormatError: if the file's length is not what its header says, it names a picture outside its folder, or a point
+            outside the background is not finite or farther than MOST_MILLIMETRES away.
     """
     return parse_bnt(read_whole(path), str(path))
 
@@ -73,10 +71,8 @@ def parse_bnt(content: bytes, name: str = "bnt") -> RangeImage:
 def check_bnt_size(head: bytes, size: int, name: str) -> tuple[int, int, float, int]:
     """Rows, columns, the background's depth and where the planes begin, of a file of `size` bytes.
 
-    Raises
-    ------
-    FormatError
-        if the file is not as long as its head says.
+    Raises:
+        FormatError: if the file is not as long as its head says.
     """
     if len(head) < _HEAD.size:
         raise FormatError(f"{name}: found {size} bytes, expected a header of {_HEAD.size}")

@@ -17,10 +17,9 @@ from facekit.data.formats.errors import MAX_ELEMENTS, FormatError, read_whole, r
 def read_bs(path: str | Path) -> np.ndarray:
     """The shapes (1 + 46, V, 3) float32 in the file's unit, the neutral face first.
 
-    Raises
-    ------
-    FormatError
-        if the file's length is not what its header says, or a coordinate is not finite or larger than 100,000.
+    Raises:
+        FormatError: if the file's length is not what its header says, or a coordinate is not finite or larger than
+            100,000.
     """
     return parse_bs(read_whole(path), str(path))
 

@@ -15,11 +15,9 @@ _BYTES = 4096
 def check_ends(path: str | Path) -> None:
     """Look at the first and the last bytes of a scan; nothing is parsed, so damage in between is not noticed.
 
-    Raises
-    ------
-    FormatError
-        if the file is empty or cannot be read; if a .wrl is no VRML or has no closing bracket at its end; if a .bnt or
-        .vl is not as long as its head says.
+    Raises:
+        FormatError: if the file is empty or cannot be read; if a .wrl is no VRML or has no closing bracket at its end;
+            if a .bnt or .vl is not as long as its head says.
     """
     path = Path(path)
     try:

@@ -21,10 +21,8 @@ class FormatError(DataError):
 def read_whole(path: str | Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """The content of a file.
 
-    Raises
-    ------
-    FormatError
-        if there is no such file, it is empty, is no regular file, or is larger than `max_bytes`.
+    Raises:
+        FormatError: if there is no such file, it is empty, is no regular file, or is larger than `max_bytes`.
     """
     path = Path(path)
     try:
@@ -61,10 +59,8 @@ def require_indices(indices: np.ndarray, count: int, name: str, what: str) -> np
 def inside_path(text: str, name: str) -> str:
     """A file name that a scan gives for its texture, relative to the scan's folder, with forward slashes.
 
-    Raises
-    ------
-    FormatError
-        if it is empty, absolute (on either system), an address, or leaves the folder by `..`.
+    Raises:
+        FormatError: if it is empty, absolute (on either system), an address, or leaves the folder by `..`.
     """
     plain = text.strip().replace("\\", "/")
     outside = PurePosixPath(plain).is_absolute() or PureWindowsPath(plain).drive or plain.startswith("~")

@@ -35,10 +35,8 @@ class Landmarks:
 def read_bnd(path: str | Path, count: int = 83) -> Landmarks:
     """The landmarks of a .bnd file (or, with `count` 8, a .pse file): lines of a number and x, y, z; or x, y, z alone.
 
-    Raises
-    ------
-    FormatError
-        if there are not `count` lines of numbers, or one is not finite or beyond MOST_MILLIMETRES.
+    Raises:
+        FormatError: if there are not `count` lines of numbers, or one is not finite or beyond MOST_MILLIMETRES.
     """
     return parse_bnd(read_whole(path, MAX_LANDMARK_BYTES), str(path), count)
 
@@ -51,10 +49,8 @@ def parse_bnd(content: bytes, name: str = "bnd", count: int = 83) -> Landmarks:
 def read_tbnd(path: str | Path, count: int = 83) -> Landmarks:
     """The landmarks of BP4D's .tbnd files: a line of pitch, yaw and roll, then `count` points, (0, 0, 0) where lost.
 
-    Raises
-    ------
-    FormatError
-        as `read_bnd`, and for angles beyond 360 degrees.
+    Raises:
+        FormatError: as `read_bnd`, and for angles beyond 360 degrees.
     """
     return parse_tbnd(read_whole(path, MAX_LANDMARK_BYTES), str(path), count)
 
@@ -73,10 +69,9 @@ def parse_tbnd(content: bytes, name: str = "tbnd", count: int = 83) -> Landmarks
 def read_lm3(path: str | Path) -> dict[str, np.ndarray]:
     """Label -> (3,) float32 in millimetres of a .lm3 file, in which a line of label and a line of numbers alternate.
 
-    Raises
-    ------
-    FormatError
-        if the file announces another number of landmarks than it holds, repeats a label, or holds no finite numbers.
+    Raises:
+        FormatError: if the file announces another number of landmarks than it holds, repeats a label, or holds no
+            finite numbers.
     """
     return parse_lm3(read_whole(path, MAX_LANDMARK_BYTES), str(path))
 
@@ -92,10 +87,8 @@ def parse_lm3(content: bytes, name: str = "lm3") -> dict[str, np.ndarray]:
 def read_lm2(path: str | Path) -> dict[str, np.ndarray]:
     """Label -> (2,) float32 in pixels of the scan's picture of a .lm2 file: all labels first, then all places.
 
-    Raises
-    ------
-    FormatError
-        as `read_lm3`.
+    Raises:
+        FormatError: as `read_lm3`.
     """
     return parse_lm2(read_whole(path, MAX_LANDMARK_BYTES), str(path))
 

@@ -32,11 +32,9 @@ def read_mat(path: str | Path) -> dict[str, Any]:
     of a structure are variables named `structure/field`.  Numbers that are not finite are passed on: some data sets
     mark missing points with NaN.
 
-    Raises
-    ------
-    FormatError
-        if the file is none of the two, cut off, damaged, unpacks to more than MAX_UNPACKED_BYTES, or announces more
-        than it holds.
+    Raises:
+        FormatError: if the file is none of the two, cut off, damaged, unpacks to more than MAX_UNPACKED_BYTES, or
+            announces more than it holds.
     """
     return parse_mat(read_whole(path), str(path))
 
@@ -53,10 +51,8 @@ def require_numbers(
 ) -> np.ndarray:
     """Variable `key` as finite float64 or whole numbers of a shape (None: any length).
 
-    Raises
-    ------
-    FormatError
-        if there is no such variable, or it has other contents.
+    Raises:
+        FormatError: if there is no such variable, or it has other contents.
     """
     if key not in variables:
         found = ", ".join(sorted(variables)[:12]) or "nothing"

@@ -37,10 +37,8 @@ def read_version5(content: bytes, name: str, room: int) -> dict[str, Any]:
 
     Sparse arrays, objects and functions are left out; inside cells and structures they become None.
 
-    Raises
-    ------
-    FormatError
-        for everything that is not as it should be; the message begins with `name`.
+    Raises:
+        FormatError: for everything that is not as it should be; the message begins with `name`.
     """
     if len(content) < HEAD or content[126:128] not in (b"IM", b"MI"):
         raise FormatError(

@@ -25,11 +25,9 @@ _EXACT_DIGITS = 15  # numbers of so many digits are below 2^53
 def parse_floats(content: bytes, name: str, what: str) -> np.ndarray:
     """Finite numbers (N,) float64 that are separated by blanks, line ends or commas.
 
-    Raises
-    ------
-    FormatError
-        for anything that is no number, for NaN and infinity, and for more than 8 * MAX_ELEMENTS numbers; the message
-        begins with `name` and says that `what` was expected.
+    Raises:
+        FormatError: for anything that is no number, for NaN and infinity, and for more than 8 * MAX_ELEMENTS numbers;
+            the message begins with `name` and says that `what` was expected.
     """
     text = _prepared(content, b"0123456789+-.eE", name, what)
     return _floats(text, _Tokens.of(text, name, what), name, what)

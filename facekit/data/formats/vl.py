@@ -15,10 +15,9 @@ from facekit.data.formats.errors import MAX_ELEMENTS, FormatError, read_whole, r
 def read_vl(path: str | Path) -> np.ndarray:
     """The vertices (V, 3) float32.
 
-    Raises
-    ------
-    FormatError
-        if the file's length is not what its first number says, or a coordinate is not finite or beyond 100 metres.
+    Raises:
+        FormatError: if the file's length is not what its first number says, or a coordinate is not finite or beyond 100
+            metres.
     """
     return parse_vl(read_whole(path), str(path))
 

@@ -53,11 +53,10 @@ class Surface:
 def read_vrml(path: str | Path) -> Surface:
     """The surface of a VRML file, version 1 or 2.
 
-    Raises
-    ------
-    FormatError
-        if the file is no VRML, is cut off, holds no or unequal numbers of coordinates and index lists, an index out of
-        range, a number that is not finite, a face of fewer than three corners, or a texture outside its folder.
+    Raises:
+        FormatError: if the file is no VRML, is cut off, holds no or unequal numbers of coordinates and index lists, an
+            index out of range, a number that is not finite, a face of fewer than three corners, or a texture outside
+            its folder.
     """
     return parse_vrml(read_whole(path, MAX_VRML_BYTES), str(path))
 

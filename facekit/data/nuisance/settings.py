@@ -105,10 +105,8 @@ class RowSettings:
 def settings_of_rows(settings: Nuisance | Mapping[str, Nuisance], rows: pd.DataFrame) -> RowSettings:
     """The settings of each row, by its `condition` where there are several.
 
-    Raises
-    ------
-    ValueError
-        if a row has a condition that the settings do not name.
+    Raises:
+        ValueError: if a row has a condition that the settings do not name.
     """
     if isinstance(settings, Nuisance):
         choices, which = [settings], np.zeros(len(rows), dtype=np.int64)

@@ -122,10 +122,8 @@ class BP4DSource(PhotoSource):
     def scan(self, row: int) -> Scan:
         """The raw scan of a row's moment, with its picture as texture and its landmarks.
 
-        Raises
-        ------
-        FormatError
-            if there is no mesh beside the picture, or a file is damaged.
+        Raises:
+            FormatError: if there is no mesh beside the picture, or a file is damaged.
         """
         mesh, picture, *marks = self.files(row)
         if not mesh.is_file():

@@ -74,10 +74,8 @@ class FaceWarehouseSource(ScanSource):
     def blendshapes(self, subject: str) -> torch.Tensor:
         """(47, V, 3) float32 in millimetres: a person's neutral face and 46 blendshapes.
 
-        Raises
-        ------
-        FormatError
-            if there is no such file, or it is damaged.
+        Raises:
+            FormatError: if there is no such file, or it is damaged.
         """
         for file in walk_files(self.root, (".bs",)):
             match = _SHAPE.fullmatch("/".join(file.parts[-3:]))

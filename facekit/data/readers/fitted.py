@@ -50,10 +50,8 @@ class Fit:
 def read_fit(path: Path) -> Fit:
     """Reads a .mat file of 300W-LP or AFLW2000-3D.
 
-    Raises
-    ------
-    FormatError
-        if it cannot be read, lacks an array, or one has another size or a value that is not finite.
+    Raises:
+        FormatError: if it cannot be read, lacks an array, or one has another size or a value that is not finite.
     """
     return _remembered_fit(path, file_stamp(path))
 

@@ -16,10 +16,8 @@ _NOT_INNER_CORNERS = [place for place in range(68) if place not in (60, 64)]
 def read_landmarks(path: Path) -> Tensor:
     """(68, 2) pixels from a text of 68 lines `x y`; the header and the braces of .pts files are passed over.
 
-    Raises
-    ------
-    TextError
-        if there are not 68 pairs of finite numbers.
+    Raises:
+        TextError: if there are not 68 pairs of finite numbers.
     """
     pairs = []
     for number, line in text_lines(path):

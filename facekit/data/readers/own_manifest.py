@@ -42,11 +42,9 @@ def read_manifest(path: Path, inventory: Inventory) -> list[Row]:
     Columns are separated by commas, semicolons or tabs, whichever the header has most of; with semicolons, numbers may
     have decimal commas.  A row that is wrong is left out and noted in the inventory.
 
-    Raises
-    ------
-    DataError
-        if there is no header with a `path`, a column's name is misspelt or repeated, or the file is too large, is no
-        text or has more than MOST_DAMAGED wrong rows.
+    Raises:
+        DataError: if there is no header with a `path`, a column's name is misspelt or repeated, or the file is too
+            large, is no text or has more than MOST_DAMAGED wrong rows.
     """
     text = read_text(path, MAX_MANIFEST_BYTES)
     lines = text.split("\n")

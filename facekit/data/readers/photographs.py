@@ -91,10 +91,8 @@ class PhotoSource(DataSource):
     def load(self, rows: pd.DataFrame) -> Sample:
         """The samples of some rows.
 
-        Raises
-        ------
-        DataError
-            if a picture cannot be read (the message names it), or an output does not exist.
+        Raises:
+            DataError: if a picture cannot be read (the message names it), or an output does not exist.
         """
         crops, boxes = zip(*(self.crop(row) for row in rows.itertuples()), strict=True)
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255.0

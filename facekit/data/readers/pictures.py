@@ -35,10 +35,9 @@ class PictureError(DataError):
 def check_picture(path: str | Path) -> tuple[int, int]:
     """Width and height in pixels, once the file begins and ends as a picture of a sane size does; nothing is decoded.
 
-    Raises
-    ------
-    PictureError
-        if there is no such file, it is empty, cut off, no picture, or larger than MAX_PIXELS or MAX_BYTES.
+    Raises:
+        PictureError: if there is no such file, it is empty, cut off, no picture, or larger than MAX_PIXELS or
+            MAX_BYTES.
     """
     path = Path(path)
     try:
@@ -69,10 +68,8 @@ def read_picture(path: str | Path, least_size: int = 0) -> tuple[Image.Image, fl
     JPEG files are decoded at a half, a quarter or an eighth of their size where the shorter side stays at least
     `least_size` pixels (0: full size).  Transparent pixels take the colour that is stored for them.
 
-    Raises
-    ------
-    PictureError
-        as `check_picture`, and if the file turns out to be damaged.
+    Raises:
+        PictureError: as `check_picture`, and if the file turns out to be damaged.
     """
     full_width, full_height = check_picture(path)
     try:
@@ -115,10 +112,8 @@ def centred_square(width: float, height: float) -> Box:
 def square(image: Image.Image, box: Box, size: int) -> np.ndarray:
     """The square `box` of a picture resized to (size, size, 3) uint8; beyond the picture its border is repeated.
 
-    Raises
-    ------
-    PictureError
-        if the box is not finite, smaller than a pixel, or lies beside the picture.
+    Raises:
+        PictureError: if the box is not finite, smaller than a pixel, or lies beside the picture.
     """
     left, top, side = (float(value) for value in box)
     right, bottom = left + side, top + side

@@ -73,10 +73,8 @@ class ScanSource(DataSource):
     def scan(self, row: int) -> Scan:
         """The raw scan of a row, by its position in the table.
 
-        Raises
-        ------
-        FormatError
-            if a file of the scan is damaged; the message names it.
+        Raises:
+            FormatError: if a file of the scan is damaged; the message names it.
         """
         return self.read(self.root / str(self.table["path"].iloc[row]))
 
@@ -93,10 +91,8 @@ class ScanSource(DataSource):
     def load(self, rows: pd.DataFrame) -> Sample:
         """The samples of some rows; each scan is read once for all its rows.
 
-        Raises
-        ------
-        FormatError
-            if a scan is damaged; the message names the file.
+        Raises:
+            FormatError: if a scan is damaged; the message names the file.
         """
         sample = sample_labels(rows, self.people)
         views = [key for key in VIEW_OUTPUTS if self.outputs is None or key in self.outputs]

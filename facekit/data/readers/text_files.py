@@ -28,10 +28,9 @@ class TextError(DataError):
 def read_text(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """The text of a file in UTF-8 (with or without a mark) or, where a mark says so, UTF-16; line ends become LF.
 
-    Raises
-    ------
-    TextError
-        if there is no such file, it is larger than `max_bytes`, it is in another encoding or holds zero bytes.
+    Raises:
+        TextError: if there is no such file, it is larger than `max_bytes`, it is in another encoding or holds zero
+            bytes.
     """
     path = Path(path)
     try:
@@ -100,11 +99,9 @@ def integer_in(text: str, where: str, low: int, high: int) -> int:
 def inside_path(text: str, where: str) -> str:
     """A path below the data set's folder, with forward slashes.
 
-    Raises
-    ------
-    TextError
-        beginning with `where`, if the path is empty, absolute (of either system), climbs with `..`, or holds
-        characters that no file name has.
+    Raises:
+        TextError: beginning with `where`, if the path is empty, absolute (of either system), climbs with `..`, or holds
+            characters that no file name has.
     """
     text = text.strip()
     slashed = text.replace("\\", "/")

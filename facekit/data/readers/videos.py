@@ -70,10 +70,8 @@ def _counted(path: Path, _stamp: tuple[int, int]) -> int:
 def read_frame(path: Path, frame: int) -> np.ndarray:
     """Frame number `frame` (from 0) of a video, RGB (H, W, 3) uint8.
 
-    Raises
-    ------
-    PictureError
-        if OpenCV is not installed, the file is no video, or the video ends before.
+    Raises:
+        PictureError: if OpenCV is not installed, the file is no video, or the video ends before.
     """
     import cv2
 

@@ -31,10 +31,8 @@ class ScanCache:
     def get(self, key: str, files: list[Path], read: Callable[[], Scan]) -> Scan:
         """The scan that is kept under `key`, or the result of `read`, kept from now on; `files` are what it is made of.
 
-        Raises
-        ------
-        FormatError
-            what `read` raises; nothing is kept then.
+        Raises:
+            FormatError: what `read` raises; nothing is kept then.
         """
         path = self.folder / f"{_digest(key, files)}.npz"
         kept = _load(path)

@@ -61,10 +61,8 @@ def register_all(
     may hold several models' and settings'.  A scan that is damaged, without landmarks, or cannot be registered is left
     out, with the reason.  `options` are those of `register_scan`; `progress` is called with the scans done and in all.
 
-    Raises
-    ------
-    RegistrationError
-        if not a single scan could be registered.
+    Raises:
+        RegistrationError: if not a single scan could be registered.
     """
     if rows is None:
         rows = np.flatnonzero(~source.table["path"].astype(str).duplicated().to_numpy())

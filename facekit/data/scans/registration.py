@@ -83,10 +83,9 @@ def register_scan(
         ridge: weight of the squared length of the codes in that fit, in mm^2.
         attracted: (V,) bool, vertices that the scan may attract; all but the eyes and the inside of the mouth if None.
 
-    Raises
-    ------
-    RegistrationError
-        if the shapes do not fit, there are too few landmarks, or the scan and the model do not come to lie together.
+    Raises:
+        RegistrationError: if the shapes do not fit, there are too few landmarks, or the scan and the model do not come
+            to lie together.
     """
     _check(model, vertices, faces, landmarks)
     mean = _mean_shape(model)

@@ -75,10 +75,8 @@ class Scan:
     def texture_image(self) -> Tensor | None:
         """(3, H, W) float32, linear RGB in [0, 1], its first row at v = 1; None if there is no texture.
 
-        Raises
-        ------
-        FormatError
-            if the file cannot be read.
+        Raises:
+            FormatError: if the file cannot be read.
         """
         if self.texture is None or self.uv is None:
             return None
@@ -104,10 +102,8 @@ class Scan:
 def read_texture(path: Path) -> np.ndarray:
     """A picture as (H, W, 3) uint8.
 
-    Raises
-    ------
-    FormatError
-        if the file is no picture, is damaged, or has more than MAX_TEXTURE_PIXELS.
+    Raises:
+        FormatError: if the file is no picture, is damaged, or has more than MAX_TEXTURE_PIXELS.
     """
     try:
         with Image.open(path, formats=("BMP", "JPEG", "PNG")) as image:
@@ -123,10 +119,8 @@ def read_texture(path: Path) -> np.ndarray:
 def read_obj_or_ply(path: str | Path, texture: str = "") -> Surface:
     """The surface of an OBJ or PLY file, vertex by vertex in the file's order; `texture` is its texture's file name.
 
-    Raises
-    ------
-    FormatError
-        if there is no such file, it is larger than MAX_MESH_BYTES, or cannot be read.
+    Raises:
+        FormatError: if there is no such file, it is larger than MAX_MESH_BYTES, or cannot be read.
     """
     path = Path(path)
     if not path.is_file() or path.stat().st_size > MAX_MESH_BYTES:

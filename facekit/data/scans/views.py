@@ -28,10 +28,8 @@ def render_scan(
     Textures and colours are shown under even light, as the scanner's lamps put theirs into them already; a scan without
     any is grey and lit from the front.  The camera is framed by the landmarks, without them by the scan's extent.
 
-    Raises
-    ------
-    FormatError
-        if the texture cannot be read, or the scan has no extent.
+    Raises:
+        FormatError: if the texture cannot be read, or the scan has no extent.
     """
     angles = torch.zeros(len(yaws), 3)
     angles[:, 1] = torch.tensor(list(yaws))

@@ -51,10 +51,8 @@ def plain_accuracy(
     Rows whose expression is not in `classes` are left out.  AdamW with a one-cycle schedule, random mirroring and small
     shifts; all pictures are held in memory in 8 bits.
 
-    Raises
-    ------
-    DataError
-        if no row of a source has one of the classes.
+    Raises:
+        DataError: if no row of a source has one of the classes.
     """
     pictures, labels = _labelled_pictures(train, classes)
     unseen, truth = _labelled_pictures(test, classes)

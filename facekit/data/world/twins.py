@@ -74,10 +74,8 @@ def twin_table(name: str, subjects: int | None = None, seed: int = 0, **sizes: i
     `photos` (celeba), `views` (bu3dfe, 300wlp), `lights` (multipie), `sessions` (kdef).  Fewer frames are spread evenly
     over the recording, which stays as long as it is.
 
-    Raises
-    ------
-    DataError
-        if the name, a size's name or its value is not one that exists.
+    Raises:
+        DataError: if the name, a size's name or its value is not one that exists.
     """
     if name not in PROTOCOLS:
         raise DataError(f"{name!r} has no twin; known are {', '.join(PROTOCOLS)}")
