@@ -32,7 +32,8 @@ class Recipe(TrainingConfig):
     preset: str = "paper"
     """paper, or laptop: small images and a narrow network, minutes on two cores."""
     data: str = "world"
-    """world, world:ict=PATH (ICT-FaceKit's geometry), or licensed copies: bu3dfe=PATH, or several with commas."""
+    """world, world:ict=PATH (ICT-FaceKit's geometry), licensed copies (bu3dfe=PATH, several with commas), or own=PATH:
+    your own scans and their manifest.csv."""
     cache: str = ""
     """Folder in which the views of licensed copies are kept; ~/.cache/facekit/mifar if empty."""
     dataset: str = "bu3dfe"

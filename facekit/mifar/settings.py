@@ -10,7 +10,8 @@ class ViewSettings:
     """What the images of a data set depend on.
 
     Attributes:
-        data: ``world``, ``world:ict=PATH``, or copies such as ``bu3dfe=PATH,bosphorus=PATH``.
+        data: ``world``, ``world:ict=PATH``, copies such as ``bu3dfe=PATH,bosphorus=PATH``, or ``own=PATH`` in the place
+            of any of them.
         dataset: one of ``facekit.mifar.SENSORS``.
         subjects: people; the published number if 0.
         image_size: side of the images in pixels.
