@@ -115,7 +115,7 @@ BEYOND: dict[str, Callable[[Recipe], Recipe]] = {
     "feature loss x 4": _weighted(feature=2.0),
     "feature loss x 4, linear start": lambda recipe: replace(_weighted(feature=2.0)(recipe), linear_start=0.4),
 }
-"""The paper's model; one that decouples more and varies less; one whose linear start brings the variety back."""
+"""The paper's model; one with four times its feature loss; one that also starts as the linear model."""
 
 BASELINES = ("MAE", "COMA", "linear 3DMM", "bilinear")
 """What the paper compares itself with: two autoencoders (MAE, COMA), a linear and a bilinear model."""

@@ -114,7 +114,7 @@ def table1(run: Run) -> Measured:
     columns=TABLE_1,
 )
 def beyond(run: Run) -> Measured:
-    """A larger weight of the feature loss takes diversity away; starting as the linear model gives it back."""
+    """Whether more feature loss and a linear start raise decoupling and diversity together."""
     setting = _setting(run)
     return {method: judged(setting, model_of(setting, method)) for method in BEYOND}
 
