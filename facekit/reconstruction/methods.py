@@ -98,14 +98,17 @@ def train(
         return Trained(networks.model.eval().cpu(), stuff, read_metrics(Path(folder) / "metrics.jsonl"))
 
 
-@lru_cache(maxsize=4)
-def backbone(data: str, scale: str, seed: int) -> Mapping[str, Tensor] | None:
-    """The backbone after the warm-up, from which every method of a run starts; None where there is no warm-up."""
-    recipe = replace(SCALES[scale][0], data=data, seed=seed)
+def warm_backbone(recipe: Recipe, stuff: Material) -> Mapping[str, Tensor] | None:
+    """The backbone after the warm-up of ``recipe``; None where there is no warm-up."""
     if not recipe.warm_up:
         return None
-    warm = train(replace(recipe, steps=recipe.warm_up), material(data, scale, seed))
-    return warm.model.encoder.backbone.state_dict()
+    return train(replace(recipe, steps=recipe.warm_up), stuff).model.encoder.backbone.state_dict()
+
+
+@lru_cache(maxsize=4)
+def backbone(data: str, scale: str, seed: int) -> Mapping[str, Tensor] | None:
+    """The warm backbone from which every method of a run starts."""
+    return warm_backbone(replace(SCALES[scale][0], data=data, seed=seed), material(data, scale, seed))
 
 
 LINEAR = LossWeights(softmax=0.0, center=0.0, smooth=0.0, symmetry=0.0, adversarial=0.0, pair=0.0, codes=0.02)

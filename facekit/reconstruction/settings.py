@@ -14,7 +14,7 @@ from facekit.metrics import vertex_errors
 from facekit.reconstruction.data import COEFFICIENTS
 from facekit.reconstruction.evaluation import encode
 from facekit.reconstruction.material import Material, open_material
-from facekit.reconstruction.methods import SCALES, Trained, train
+from facekit.reconstruction.methods import SCALES, Trained, train, warm_backbone
 from facekit.reconstruction.recipe import Recipe
 
 SHARES: Mapping[str, tuple[float, float]] = {
@@ -45,18 +45,10 @@ def compare_settings(data: str, scale: str, seed: int) -> dict[str, float]:
         if not errors:
             unseen = _unseen(recipe, material, sizes.pictures, UNSEEN_WORLD + seed)
             errors["the mean face"] = shape_error(None, unseen, material)
+        start, rest = warm_backbone(recipe, material), replace(recipe, steps=joint, warm_up=0)
         for method, linear in (("full model", False), ("3DMM regressor", True)):
-            errors[f"{method}, {label}"] = shape_error(_trained(recipe, material, linear), unseen, material)
+            errors[f"{method}, {label}"] = shape_error(train(rest, material, linear, start), unseen, material)
     return errors
-
-
-def _trained(recipe: Recipe, material: Material, linear: bool) -> Trained:
-    """Warm-up, then the rest of the steps, as in the tables."""
-    rest = replace(recipe, steps=recipe.steps - recipe.warm_up, warm_up=0)
-    if not recipe.warm_up:
-        return train(rest, material, linear)
-    warm = train(replace(recipe, steps=recipe.warm_up), material)
-    return train(rest, material, linear, warm.model.encoder.backbone.state_dict())
 
 
 def _unseen(recipe: Recipe, material: Material, count: int, seed: int) -> dict[str, Tensor]:
