@@ -20,7 +20,8 @@ from facekit.data.manifest import (
     missing_labels,
 )
 from facekit.data.nuisance import Nuisance
-from facekit.data.prepared import open_prepared, prepare
+from facekit.data.prepared import open_prepared
+from facekit.data.preparing import prepare
 from facekit.data.randomness import derive_seeds, row_choice, row_normal, row_uniform
 from facekit.data.sources import DataError, DataSource, load_each
 from facekit.data.transforms import (

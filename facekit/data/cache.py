@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from facekit.data.sources import DataError, DataSource, Sample
+from facekit.data.sources import DataError, DataSource, Sample, check_outputs
 
 _EIGHT_BITS = ("image",)
 _HALF = ("depth", "normals", "albedo", "vertex_albedo")
@@ -72,6 +72,14 @@ class RenderCache(DataSource):
                     progress(min(total, int(done.sum()) * self.block), total)
         return self
 
+    def put(self, rows: Sequence[int], sample: Sample) -> None:
+        """Keeps the samples (n, ...) of rows, by their positions in the table, in the place of what is there."""
+        with _lock(self.folder / "lock"):
+            maps = self._open("r+")
+            for key in self._keys():
+                maps[key][np.asarray(rows)] = _packed(key, sample[key].cpu().numpy())
+                maps[key].flush()
+
     @property
     def is_complete(self) -> bool:
         return (self.folder / "meta.json").exists() and bool(self._open("r")["done"].all())
@@ -117,9 +125,7 @@ class RenderCache(DataSource):
         """Makes the files at their full length, then the description that says that they are there."""
         sample = self.source.load(self.source.table.take(np.arange(1)))
         keys = list(sample) if self._wanted is None else list(self._wanted)
-        absent = [key for key in keys if key not in sample]
-        if absent:
-            raise DataError(f"{self.source.name} has no output {absent[0]!r}; it has {', '.join(sample)}")
+        check_outputs(self.source.name, keys, sample)
         for key in keys:
             value = _packed(key, sample[key].cpu().numpy())
             _new_file(self.folder / f"{key}.npy", value.dtype, (len(self._places), *value.shape[1:]))
@@ -153,9 +159,7 @@ def load_all(
     parts: list[Sample] = []
     for start in range(0, len(source), block):
         sample = source.batch(np.arange(start, min(start + block, len(source))))
-        absent = [key for key in outputs or () if key not in sample]
-        if absent:
-            raise DataError(f"{source.name} has no output {absent[0]!r}; it has {', '.join(sample)}")
+        check_outputs(source.name, outputs, sample)
         kept = {key: sample[key] for key in outputs or sample}
         parts.append({key: to_bytes(value) if key in _EIGHT_BITS else value for key, value in kept.items()})
         if progress is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ def parse_data(text: str) -> DataChoice:
     for part in text.split(","):
         name, separator, path = part.partition("=")
         if not separator or not path:
-            raise DataError(f"--data {text}: expected world, world:ict=PATH or <data set>=<path>")
+            expected = "expected world, world:ict=PATH or <data set>=<path>, several joined by commas"
+            raise DataError(f"--data {text}: found {part!r}, {expected} (no path may hold one)")
         if name not in (*READERS, *FACE_MODELS):
             known = f"{', '.join(READERS)}; and beside these the face model {', '.join(FACE_MODELS)}"
             raise DataError(f"--data {text}: {name!r} is not a data set; known are {known}")
@@ -121,9 +123,9 @@ def _existing(path: str, text: str) -> Path:
 
 
 def _reader(dataset: str, folder: Path) -> Callable[..., DataSource]:
-    """What opens a copy: the reader of its data set, or that of prepared folders."""
-    if (folder / "prepared.json").is_file():
-        return open_prepared
+    """What opens a copy: the reader of its data set, or that of prepared folders, finished or not."""
+    if (folder / "prepared.json").is_file() or (folder / "samples" / "meta.json").is_file():
+        return partial(open_prepared, name=dataset)
     module = f"facekit.data.readers.{'wlp300' if dataset == '300wlp' else dataset}"
     try:
         return importlib.import_module(module).open_dataset

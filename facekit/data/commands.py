@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,9 +77,11 @@ def _open(text: str, reader_options: Sequence[str], **options: Any) -> tuple[str
         return name, choice.open(name, **given)
     except TypeError as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if unknown is None:
+        if unknown is not None:
+            raise DataError(f"the reader of {name} has no option {unknown.group(1)!r}") from None
+        if not reader_options:
             raise
-        raise DataError(f"the reader of {name} has no option {unknown.group(1)!r}") from None
+        raise DataError(f"the reader of {name} cannot use --option {' '.join(reader_options)} ({error})") from error
 
 
 def _reader_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -98,6 +101,8 @@ def _reader_options(texts: Sequence[str]) -> dict[str, Any]:
 def _check(arguments: argparse.Namespace) -> int:
     status = 0
     findings = []
+    if arguments.findings is not None and not arguments.findings.parent.is_dir():
+        raise DataError(f"--findings {arguments.findings}: there is no folder {arguments.findings.parent}")
     for text in arguments.copies:
         name, source = _open(text, arguments.option, verify=arguments.verify)
         print("\n".join(report(name, source)))
@@ -114,7 +119,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _prepare(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from facekit.data.prepared import prepare
+    from facekit.data.preparing import prepare
 
     outputs = None if arguments.outputs is None else tuple(arguments.outputs.split(","))
     name, source = _open(
@@ -136,7 +141,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         for bar in bars:
             bar.close()
     print(f"{len(source) - len(damaged):,} samples of {name} are in {arguments.out}")
-    print(f"use them as --data {name}={arguments.out}")
+    print(f"use them as --data {shlex.quote(f'{name}={arguments.out}')}")
     for reason in list(dict.fromkeys(damaged.values()))[:MOST_EXAMPLES]:
         print(f"left out: {reason}")
     if damaged:

@@ -9,7 +9,7 @@ FOLDER/prepared.json  what it was made of; written last, so a folder without it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from facekit.data.cache import RenderCache, unpacked, write_atomically
+from facekit.data.cache import unpacked
 from facekit.data.manifest import MANIFEST_COLUMNS
 from facekit.data.sources import DataError, DataSource, Sample
 
@@ -91,95 +91,25 @@ def _smaller(sample: Sample, prepared: int, asked: int) -> Sample:
     return found
 
 
-class _Tolerant(DataSource):
-    """A source in which a row that cannot be loaded is noted, and leaves its place empty."""
-
-    def __init__(self, source: DataSource, notes: Path):
-        super().__init__(source.table, name=source.name)
-        self.source, self.notes = source, notes
-        self.damaged: dict[str, str] = json.loads(notes.read_text()) if notes.is_file() else {}
-        self._empty: Sample = {}
-
-    def load(self, rows: pd.DataFrame) -> Sample:
-        try:
-            return self.source.load(rows)
-        except DataError:
-            singles = [self._single(rows.iloc[[place]]) for place in range(len(rows))]
-        empty = next((sample for sample in singles if sample is not None), None) or self._some_sample()
-        filled = [{key: torch.zeros_like(value) for key, value in empty.items()} if s is None else s for s in singles]
-        return {key: torch.cat([sample[key] for sample in filled]) for key in empty}
-
-    def describe(self) -> dict[str, object]:
-        return self.source.describe()
-
-    def _single(self, row: pd.DataFrame) -> Sample | None:
-        try:
-            return self.source.load(row)
-        except DataError as error:
-            self.damaged[str(row.index[0])] = str(error)
-            write_atomically(self.notes, json.dumps(self.damaged, indent=1))
-            return None
-
-    def _some_sample(self) -> Sample:
-        """The first sample that can be loaded, for its shapes."""
-        for place in range(len(self.table)):
-            if not self._empty:
-                self._empty = self._single(self.table.iloc[[place]]) or {}
-        if not self._empty:
-            first = next(iter(self.damaged.values()))
-            raise DataError(f"{self.name}: none of the {len(self.table)} samples can be loaded; the first: {first}")
-        return self._empty
-
-
-def prepare(
-    source: DataSource,
-    folder: str | Path,
-    about: dict[str, Any],
-    outputs: Sequence[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, str]:
-    """Loads every sample of a source once and keeps it in a folder; goes on where an interrupted call stopped.
-
-    `about` is kept with it and needs the entries `name` and `image_size`.  Returns the rows that turned out to be
-    damaged, by their label, with the reasons; they are not in the prepared manifest.
-
-    Raises:
-        DataError: if the folder holds something else, or no sample can be loaded.
-    """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder}: found a file there, expected a folder or nothing")
-    if folder.exists() and not (folder / "samples").is_dir() and any(folder.iterdir()):
-        raise DataError(f"{folder} is neither empty nor prepared data; choose another folder")
-    (folder / "samples").mkdir(parents=True, exist_ok=True)
-    tolerant = _Tolerant(source, folder / "damaged.json")
-    cache = RenderCache(tolerant, folder / "samples", outputs=None if outputs is None else tuple(outputs))
-    if progress is not None:
-        progress(0, len(source))
-    cache.build(progress)
-    good = ~source.table.index.astype(str).isin(list(tolerant.damaged))
-    manifest = source.table[good].assign(**{PLACE: np.flatnonzero(good)})
-    write_atomically(folder / "manifest.csv", manifest.to_csv(index=False, lineterminator="\n"))
-    meta = json.loads((folder / "samples" / "meta.json").read_text())
-    about = about | {"rows": len(manifest), "outputs": meta["outputs"], "source": meta["source"]}
-    write_atomically(folder / "prepared.json", json.dumps(about, indent=1))
-    return tolerant.damaged
-
-
 def open_prepared(
     folder: str | Path,
     image_size: int | None = None,
     subjects: int | None = None,
     outputs: Sequence[str] | None = None,
+    name: str | None = None,
 ) -> PreparedSource:
     """A folder that `prepare` finished; `subjects` keeps the first so many people, `outputs` some of the entries.
 
-    `image_size` may be smaller than that of the prepared pictures: they are then resized as they are loaded.
+    `image_size` may be smaller than that of the prepared pictures: they are then resized as they are loaded.  `name` is
+    the data set that it must have been prepared from.
 
     Raises:
-        DataError: if the folder is damaged, has smaller pictures, or lacks an output.
+        DataError: if the folder is not finished or damaged, holds another data set, has smaller pictures, or lacks an
+            output.
     """
     folder = Path(folder)
+    if not (folder / "prepared.json").exists():
+        raise DataError(f"{folder}: is not finished; the `data prepare` that began it goes on when it is repeated")
     try:
         about = json.loads((folder / "prepared.json").read_text())
         table = _read_table(folder / "manifest.csv")
@@ -188,12 +118,16 @@ def open_prepared(
         size = int(about["image_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: is no finished prepared folder ({error}); prepare the data set again") from error
+    if name is not None and about["name"] != name:
+        raise DataError(
+            f"{folder}: was prepared from {about['name']}, not from {name}; name it {about['name']}={folder}"
+        )
     if image_size is not None and image_size > size:
         raise DataError(
             f"{folder} was prepared with pictures of {size} pixels, asked for {image_size}; prepare the data set again "
             f"into another folder with --image_size {image_size}"
         )
-    absent = [name for name in outputs or () if name not in kept]
+    absent = [output for output in outputs or () if output not in kept]
     if absent:
         raise DataError(f"{folder} was prepared without the output {absent[0]!r}; it has {', '.join(kept)}")
     kept = kept if outputs is None else list(outputs)

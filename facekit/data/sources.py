@@ -6,7 +6,7 @@ does not know which one it runs on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,18 @@ Sample = dict[str, Tensor]
 
 class DataError(ValueError):
     """A data source that cannot be opened as asked; the message says what was found and what was expected."""
+
+
+class OutputError(DataError):
+    """An output was asked for that the samples of a source do not have; no sample is damaged by that."""
+
+
+def check_outputs(name: str, asked: Iterable[str] | None, found: Iterable[str]) -> None:
+    """Raises OutputError, with the source's `name`, if an output that is asked for is not among those found."""
+    found = list(found)
+    absent = [key for key in asked or () if key not in found]
+    if absent:
+        raise OutputError(f"{name} has no output {absent[0]!r}; it has {', '.join(found)}")
 
 
 class DataSource:

@@ -26,7 +26,7 @@ from facekit.data.readers.pictures import (
     verify_picture,
 )
 from facekit.data.readers.text_files import reason_of
-from facekit.data.sources import DataError, DataSource, Sample
+from facekit.data.sources import DataError, DataSource, Sample, check_outputs
 from facekit.data.transforms import landmark_boxes
 from facekit.data.world.tables import holds_out, split_names
 
@@ -92,16 +92,15 @@ class PhotoSource(DataSource):
         """The samples of some rows.
 
         Raises:
-            DataError: if a picture cannot be read (the message names it), or an output does not exist.
+            DataError: if a picture cannot be read; the message names it.
+            OutputError: if an output does not exist.
         """
         crops, boxes = zip(*(self.crop(row) for row in rows.itertuples()), strict=True)
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255.0
         sample = {"image": images, **sample_labels(rows, self.people), **self.more(rows, np.array(boxes))}
         if self.outputs is None:
             return sample
-        absent = [key for key in self.outputs if key not in sample]
-        if absent:
-            raise DataError(f"{self.name} has no output {absent[0]!r}; it has {', '.join(sample)}")
+        check_outputs(self.name, self.outputs, sample)
         return {key: sample[key] for key in self.outputs}
 
     def describe(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from facekit.data.formats import FormatError, Surface, check_ends
 from facekit.data.readers import Inventory
 from facekit.data.readers.photographs import VERIFY
 from facekit.data.scans import VIEW_OUTPUTS, Scan, ScanCache, read_obj_or_ply, render_scan
-from facekit.data.sources import DataError, DataSource, Sample
+from facekit.data.sources import DataError, DataSource, Sample, check_outputs
 from facekit.data.world.tables import holds_out, split_names
 
 ScanReader = Callable[[Path], Scan]
@@ -133,9 +133,7 @@ class ScanSource(DataSource):
     def _check_outputs(self) -> None:
         known = (*VIEW_OUTPUTS, "expression", "intensity", "occluder", "person", "row")
         known += ("vertices",) if self.faces is not None else ()
-        for key in self.outputs or ():
-            if key not in known:
-                raise DataError(f"{self.name} has no output {key!r}; it has {', '.join(known)}")
+        check_outputs(self.name, self.outputs, known)
 
 
 _ANGLES = ("pitch", "yaw")

@@ -1,6 +1,7 @@
 """`python -m facekit data check` and `data prepare`, as typed."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -74,6 +75,13 @@ def test_check_of_pixels(tmp_path, capsys):
         (["check", "own={tmp}"], "expected a CSV file with a column 'path'"),
         (["check", "kdef={tmp}/good", "--option", "angle=3"], "the reader of kdef has no option 'angle'"),
         (["check", "kdef={tmp}/good", "--option", "angle"], "--option angle: expected KEY=VALUE"),
+        (
+            ["check", "kdef={tmp}/good", "--option", "image_size=big"],
+            "the reader of kdef cannot use --option image_size=big",
+        ),
+        (["check", "kdef={tmp}/good,b"], "found 'b', expected world, world:ict=PATH or <data set>=<path>"),
+        (["check", "kdef={tmp}/good", "--findings", "{tmp}/no/f.csv"], "f.csv: there is no folder {tmp}/no"),
+        (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--outputs", "colour"], "KDEF has no output 'colour'"),
         (["prepare", "kdef={tmp}", "--out", "{tmp}/out"], "nothing usable was found"),
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/good"], "neither empty nor prepared data"),
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--image_size", "3"], "at least 8 pixels"),
@@ -85,7 +93,7 @@ def test_requests_that_do_not_fit_end_in_one_line(tmp_path, capsys, arguments, m
         write_picture(tmp_path / "good" / "AF01ANS.JPG")
     assert main(["data", *[text.format(tmp=tmp_path) for text in arguments]]) == 2
     said = capsys.readouterr().err.strip()
-    assert message in said and said.startswith("facekit: ") and said.count("\n") == 0
+    assert message.format(tmp=tmp_path) in said and said.startswith("facekit: ") and said.count("\n") == 0
 
 
 def test_an_experiment_on_data_that_is_not_there(capsys):
@@ -112,6 +120,14 @@ def test_prepare_then_use_then_check(tmp_path, capsys):
     assert "published: 4,900" in capsys.readouterr().out
     assert main([*command[:-1], "24"]) == 2
     assert "choose another folder" in capsys.readouterr().err
+
+
+def test_what_prepare_says_can_be_pasted_into_a_shell(tmp_path, capsys):
+    write_picture(tmp_path / "my faces" / "AF01ANS.JPG")
+    out = tmp_path / "my own"
+    assert main(["data", "prepare", f"kdef={tmp_path / 'my faces'}", "--out", str(out), "--image_size", "16"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("use them as")]
+    assert shlex.split(line)[-1] == f"kdef={out}"
 
 
 def test_prepare_says_what_is_damaged_inside(tmp_path, capsys):
@@ -166,6 +182,6 @@ def test_an_interruption_is_said(tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     trees.kdef_tree(tmp_path)
-    monkeypatch.setattr("facekit.data.prepared.prepare", stop)
+    monkeypatch.setattr("facekit.data.preparing.prepare", stop)
     assert main(["data", "prepare", f"kdef={tmp_path}", "--out", str(tmp_path / "out")]) == 130
     assert "the same command goes on from here" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import torch
 from facekit.data import DataError, load_all, open_prepared, parse_data, prepare
 from facekit.data.prepared import _smaller
 from facekit.data.readers import emotionet, kdef, multipie, own, wlp300
+from facekit.data.sources import OutputError
 from tests.data.readers import photo_trees as trees
 from tests.data.readers.photo_trees import cut_off, write_picture, write_text
 
@@ -88,6 +89,38 @@ def test_damage_that_shows_when_decoding(tmp_path):
         prepare(own.open_dataset(tmp_path / "only"), tmp_path / "out3", about("own"))
 
 
+def test_a_file_that_was_mended_is_looked_at_again(tmp_path):
+    for number in range(3):
+        write_picture(tmp_path / f"{number}.png", 90, 90)
+    sound = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(sound[:50] + bytes(10) + sound[60:])
+    write_text(tmp_path / "manifest.csv", ["path", "0.png", "1.png", "2.png"])
+    source = own.open_dataset(tmp_path, image_size=16)
+    assert list(prepare(source, tmp_path / "out", about("own"))) == ["1"]
+    (tmp_path / "1.png").write_bytes(sound)
+    assert prepare(source, tmp_path / "out", about("own")) == {}
+    assert torch.equal(open_prepared(tmp_path / "out")[:]["image"], source[:]["image"])
+
+
+def test_an_output_that_does_not_exist_is_not_damage(tmp_path):
+    for name in ("a", "b"):
+        write_picture(tmp_path / f"{name}.png", 90, 90)
+    write_text(tmp_path / "manifest.csv", ["path", "a.png", "b.png"])
+    for options in ({}, {"outputs": ("image", "colour")}):
+        source = own.open_dataset(tmp_path, image_size=16, **options)
+        with pytest.raises(OutputError, match="own data has no output 'colour'; it has image"):
+            prepare(source, tmp_path / "out", about("own"), outputs=("image", "colour"))
+        assert not (tmp_path / "out").exists()
+    assert prepare(own.open_dataset(tmp_path, image_size=16), tmp_path / "out", about("own")) == {}
+    assert len(open_prepared(tmp_path / "out")) == 2
+
+
+def test_a_folder_prepared_from_another_data_set(tmp_path):
+    prepare(kdef.open_dataset(trees.kdef_tree(tmp_path / "data"), image_size=16), tmp_path / "out", about())
+    with pytest.raises(DataError, match=r"out: was prepared from kdef, not from sfew; name it kdef=.*out"):
+        parse_data(f"sfew={tmp_path / 'out'}").open("sfew")
+
+
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     source = kdef.open_dataset(trees.kdef_tree(tmp_path / "data"), image_size=16)
     out = tmp_path / "out"
@@ -99,7 +132,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         prepare(source, out, about(), progress=stop)
     assert not (out / "prepared.json").exists()
-    with pytest.raises(DataError, match="nothing usable was found"):
+    with pytest.raises(DataError, match="out: is not finished; the `data prepare` that began it goes on"):
         parse_data(f"kdef={out}").open("kdef")
     loaded = []
     load = source.load
