@@ -2,15 +2,16 @@
 
     python book/mifar/train.py --preset laptop
     python book/mifar/train.py --preset laptop --method simclr --out_dir runs/simclr
-    python book/mifar/train.py --preset laptop --subjects 0 --data bu3dfe=/data/BU_3DFE
-    torchrun --standalone --nproc-per-node=2 book/mifar/train.py --preset laptop
+    python book/mifar/train.py --preset laptop --subjects 0 --data bu3dfe=/data/BU_3DFE --out_dir runs/bu3dfe
+    torchrun --standalone --nproc-per-node=2 book/mifar/train.py --preset laptop --out_dir runs/two_processes
     torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=HOST:29400 book/mifar/train.py
 
 The first is minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. ``--standalone``
 finds a free address and port by itself; on several machines the same command is given on each, with the name of one of
 them as HOST. The images of a licensed copy are made once and kept in ``--cache`` (``~/.cache/facekit/mifar``): let one
 process make them before several train. Every setting of ``facekit.mifar.Recipe`` is an option (``--help`` lists them).
-The run leaves config.yml, metrics.jsonl, checkpoints and weights.pt in ``--out_dir``; the same command continues it.
+The run leaves config.yml, metrics.jsonl, checkpoints and weights.pt in ``--out_dir``, a folder of its own for each run;
+the same command continues it.
 """
 
 import argparse
@@ -37,12 +38,16 @@ def main(config: Recipe) -> dict[str, float]:
     """Train and return the last metrics, the probes' accuracy on the fold that was not seen among them."""
     with distributed_run(config) as world:
         # Left, front and right images of every scan; nobody of the test part is in the training part.
-        bar = tqdm(desc="rendering views", unit="scan", disable=not (config.progress and world.is_main))
-        try:
-            train, test = open_fold(config, lambda done, total: bar.reset(total) or bar.update(done))
-        except (DataError, ManifestError, ScanError) as error:
-            raise ConfigError(str(error)) from error
-        bar.close()
+        with tqdm(desc="rendering views", unit="scan", disable=not (config.progress and world.is_main)) as bar:
+
+            def rendered(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            try:
+                train, test = open_fold(config, rendered)
+            except (DataError, ManifestError, ScanError) as error:
+                raise ConfigError(str(error)) from error
 
         # One encoder and one projector per view; Eq. (1) on two distorted versions of the batch.
         model = build_model(config).to(world.device)

@@ -18,7 +18,7 @@ from facekit.mifar.probes import (
     probe_counts,
 )
 from facekit.mifar.recipe import Recipe, build_model
-from facekit.training import derive_seed
+from facekit.training import derive_seed, distributed_run
 
 OURS = "MiFaR (Ours)"
 
@@ -83,9 +83,10 @@ def trained_on(recipe: Recipe, train: ViewSet) -> MiFaR:
 
 
 def untrained(recipe: Recipe) -> MiFaR:
-    """The networks as they are drawn."""
-    torch.manual_seed(derive_seed(recipe.seed, "random"))
-    return build_model(recipe)
+    """The networks as they are drawn, on the recipe's device."""
+    with distributed_run(recipe) as world:
+        torch.manual_seed(derive_seed(recipe.seed, "random"))
+        return build_model(recipe).to(world.device)
 
 
 def pixels(views: ViewSet) -> Tensor:
@@ -94,17 +95,21 @@ def pixels(views: ViewSet) -> Tensor:
 
 
 def supervised_counts(plan: Plan, train: ViewSet, test: ViewSet, start: ViewEncoder | None = None) -> Tensor:
-    """Confusion counts of a classifier trained with labels, from random weights or from a copy of an encoder."""
+    """Confusion counts of a classifier trained with labels, from random weights or from a copy of an encoder.
+
+    It is trained on the recipe's device.
+    """
     recipe = plan.recipe
-    torch.manual_seed(derive_seed(recipe.seed, "classifier"))
-    model = Classifier(build_model(replace(recipe, method="mifar")).encoder, len(train.classes))
-    if start is not None:
-        model.encoder.load_state_dict(start.state_dict())
-    fit_classifier(
-        model, train, plan.classifier_steps, min(64, recipe.batch_size), encoder_rate=1.0 if start is None else 0.5,
-        seed=recipe.seed,
-    )  # fmt: skip
-    return classifier_counts(model, test)
+    with distributed_run(recipe) as world:
+        torch.manual_seed(derive_seed(recipe.seed, "classifier"))
+        model = Classifier(build_model(replace(recipe, method="mifar")).encoder, len(train.classes))
+        if start is not None:
+            model.encoder.load_state_dict(start.state_dict())
+        fit_classifier(
+            model.to(world.device), train, plan.classifier_steps, min(64, recipe.batch_size),
+            encoder_rate=1.0 if start is None else 0.5, seed=recipe.seed,
+        )  # fmt: skip
+        return classifier_counts(model, test)
 
 
 def fitted(recipe: Recipe, train: ViewSet) -> Recipe:

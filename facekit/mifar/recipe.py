@@ -15,6 +15,7 @@ from facekit.mifar.data import ViewSet
 from facekit.mifar.losses import LossWeights, barlow_loss, contrastive_loss, mifar_loss
 from facekit.mifar.model import ENCODER_NAMES, NUM_VIEWS, MiFaR, ViewEncoder, as_float
 from facekit.mifar.model import FRONT as FRONT_VIEW
+from facekit.mifar.pooling import METHODS as POOLINGS
 from facekit.mifar.scans import ScannerNoise
 from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import CHANNELS
@@ -71,12 +72,18 @@ class Recipe(TrainingConfig):
 
     def check(self) -> None:
         super().check()
-        known = {"preset": PRESETS, "method": METHODS, "encoder": ENCODER_NAMES}
+        known = {"preset": PRESETS, "method": METHODS, "encoder": ENCODER_NAMES, "pooling": POOLINGS}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(values)}")
         if not self.channels or set(self.channels) - set(CHANNELS):
             raise ConfigError(f"channels are {list(self.channels)}, expected some of {', '.join(CHANNELS)}")
+        if self.image_size < 1:
+            raise ConfigError(f"image_size is {self.image_size}, expected at least 1")
+        if not self.projector or min(self.projector) < 1:
+            raise ConfigError(f"projector is {list(self.projector)}, expected one width or more, each at least 1")
+        if len(self.loss.views) != NUM_VIEWS:
+            raise ConfigError(f"loss.views are {list(self.loss.views)}, expected {NUM_VIEWS} weights: l, f and r")
         if self.batch_size // self.accumulate < 2:
             raise ConfigError("a pass needs two samples or more: the loss correlates along the batch")
         if not 0 <= self.fold < self.folds:

@@ -1,11 +1,11 @@
-"""Which trained networks one experiment of a command leaves for the next."""
+"""Which trained networks one experiment of a command leaves for the next, and where they are trained."""
 
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from facekit.mifar import comparison
+from facekit.mifar import ViewEncoder, comparison
 from facekit.mifar.recipe import LaptopRecipe
 
 
@@ -47,3 +47,19 @@ def test_the_oldest_gives_way_and_other_methods_push_nothing_out(pretrained):
     comparison.trained_on(recipe, people("c"))
     assert comparison.trained_on(recipe, people("b")) is second
     assert comparison.trained_on(recipe, people("a")) is not first
+
+
+def test_what_is_trained_with_labels_is_trained_on_the_recipes_device(monkeypatch):
+    """As far as the meta device shows it, which has shapes and no numbers."""
+    places = []
+    monkeypatch.setattr(comparison, "fit_classifier", lambda model, *_, **__: places.append(device_of(model)))
+    monkeypatch.setattr(comparison, "classifier_counts", lambda model, test: places.append(device_of(model)))
+    recipe = LaptopRecipe(device="meta", channels=("depth",))
+    plan, train = comparison.Plan(recipe, 1, 1), SimpleNamespace(classes=("a", "b"))
+    comparison.supervised_counts(plan, train, train)
+    comparison.supervised_counts(plan, train, train, ViewEncoder("resnet_places", 1))
+    assert places == ["meta"] * 4 and device_of(comparison.untrained(recipe)) == "meta"
+
+
+def device_of(model):
+    return next(model.parameters()).device.type

@@ -240,6 +240,10 @@ def test_folds_keep_people_apart_and_labels_can_be_taken_away():
         (["--fold", "10"], "fold is 10, expected 0 to 9"),
         (["--channels", "curvature"], r"channels are \['curvature'\]"),
         (["--loss.views", "1", "--loss.nu", "1"], "unknown setting 'loss.nu'"),
+        (["--loss.views", "0.5", "0.5"], r"loss.views are \[0.5, 0.5\], expected 3 weights"),
+        (["--pooling", "mean"], "pooling is 'mean', expected one of svm, approximate"),
+        (["--image_size", "0"], "image_size is 0"),
+        (["--projector"], r"projector is \[\], expected one width or more"),
     ],
 )
 def test_settings_that_cannot_work_are_named(words, sentence):
