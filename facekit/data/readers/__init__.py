@@ -54,6 +54,27 @@ PUBLISHED: dict[str, PublishedCounts] = {
 }
 """Name of the data set -> its published counts, for the comparison with what was found."""
 
+EXPECTED: dict[str, str] = {
+    "bu3dfe": "files such as F0001/F0001_AN01WH_F3D.wrl",
+    "bosphorus": "files such as bs000/bs000_E_ANGER_0.bnt",
+    "bu4dfe": "files such as F001/Angry/000.wrl",
+    "bp4d": "files such as AUCoding/AU_OCC/F001_T1.csv and Sequences(2D+3D)/F001/T1/0000.jpg",
+    "disfa": "files such as ActionUnit_Labels/SN001/SN001_au1.txt and Videos_LeftCamera/LeftVideoSN001_comp.avi",
+    "kdef": "files such as AF01/AF01ANS.JPG",
+    "multipie": "files such as session01/multiview/001/01/05_1/001_01_01_051_07.png",
+    "sfew": "files such as Train/Train_Aligned_Faces/Angry/FILM_001234567_00000012.png",
+    "celeba": "files such as img_align_celeba/000001.jpg",
+    "300wlp": "files such as AFW/AFW_134212_1_2.jpg, each with a .mat file beside it",
+    "aflw2000": "files such as image00002.jpg, each with a .mat file beside it",
+    "micc": "files such as subject_01/Model/frontal1/obj/110920150452.obj",
+    "emotionet": "pictures, and lists such as dataFile_0000.txt",
+    "fanelli": "files such as faces/F1/e01/frame_001.vl",
+    "coma": "files such as FaceTalk_170725_00137_TA/bareteeth/bareteeth.000001.ply",
+    "facewarehouse": "files such as Tester_1/TrainingPose/pose_0.obj",
+    "own": "a line for each picture, scan or frame below the header of the CSV file",
+}
+"""Name of the data set -> what its folder should hold, for whoever names another folder."""
+
 _SIX = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 PUBLISHED_LABELS: dict[str, dict[str, dict[object, int]]] = {
     "bu3dfe": {"expression": {"neutral": 100} | dict.fromkeys(_SIX, 400), "intensity": {0: 100, 1: 600, 2: 600, 3: 600,
@@ -143,6 +164,13 @@ class Inventory:
         return f"Inventory({self.name!r}, {', '.join(f'{self.count(kind)} {kind}' for kind in KINDS)})"
 
 
+def nothing_usable(name: str, inventory: Inventory) -> str:
+    """What to say of a folder without a usable sample: what was expected, and what was left out and why."""
+    expected = f", expected {EXPECTED[inventory.name]}" if inventory.name in EXPECTED else ""
+    left_out = "; " + str(inventory).replace("\n", "; ") if inventory.findings else ""
+    return f"{name}: nothing usable was found in {inventory.root}{expected}{left_out}"
+
+
 def compare_counts(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """Found and published numbers of subjects and samples, a row each; the published number is <NA> where unknown."""
     published = PUBLISHED[name]
@@ -152,4 +180,14 @@ def compare_counts(name: str, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "found", "published"]).astype({"published": "Int64"})
 
 
-__all__ = ["KINDS", "PUBLISHED", "PUBLISHED_LABELS", "Finding", "Inventory", "PublishedCounts", "compare_counts"]
+__all__ = [
+    "EXPECTED",
+    "KINDS",
+    "PUBLISHED",
+    "PUBLISHED_LABELS",
+    "Finding",
+    "Inventory",
+    "PublishedCounts",
+    "compare_counts",
+    "nothing_usable",
+]

@@ -24,7 +24,7 @@ from facekit.data.folds import PUBLISHED_FOLDS
 from facekit.data.formats import FormatError, read_mat, read_tbnd
 from facekit.data.readers import Inventory
 from facekit.data.readers.bp4d_codes import read_levels_of, read_occurrence
-from facekit.data.readers.landmark_files import to_crop
+from facekit.data.readers.landmark_files import stack_known, to_crop
 from facekit.data.readers.photographs import PhotoSource, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
 from facekit.data.readers.scan_source import FileIndex, every
@@ -101,6 +101,8 @@ class BP4DSource(PhotoSource):
         self._points = {_recording(match): file for match, file in matches if match}
         named = {(str(name).split("/")[0], int(str(name)[-1])) for name in table["sequence"].unique()}
         self._has_points = named <= set(self._points)
+        for subject, task in sorted(named - set(self._points)):
+            inventory.miss(f"2DFeatures/{subject}_T{task}.mat", "the recording has no landmarks")
         matches = ((_PLACE.fullmatch("/".join(file.parts[-3:])), file) for file in walk_files(root, (".tbnd",)))
         self._marks = {(*_recording(match), int(match.group(3))): file for match, file in matches if match}
 
@@ -111,8 +113,7 @@ class BP4DSource(PhotoSource):
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
         if not self._has_points:
             return {}
-        points = [self._own_points(row) for row in rows.itertuples()]
-        points = torch.stack([torch.full((68, 2), torch.nan) if found is None else found for found in points])
+        points = stack_known(map(self._own_points, rows.itertuples()))
         known = points.isfinite().all(-1)
         return {
             "landmarks": to_crop(points, boxes, self.image_size).nan_to_num(),

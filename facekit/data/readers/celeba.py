@@ -44,7 +44,7 @@ class CelebASource(PhotoSource):
         self._points = points
 
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
-        points = self._points.get(Path(row.path).name)
+        points = self._points.get(Path(row.path).name.lower())
         return (None if points is None else torch.tensor(points).view(5, 2) + 0.5), None
 
 
@@ -58,7 +58,7 @@ def open_dataset(
     """
     root = require_folder(path, "CelebA")
     inventory = Inventory("celeba", root)
-    pictures = {file.name: file for file in walk_files(root, (".jpg", ".png"))}
+    pictures = {file.name.lower(): file for file in walk_files(root, (".jpg", ".png"))}
     lists = {what: _find_list(root, what, inventory) for what in LISTS}
     listed = dict.fromkeys(name for rows in (lists["identity"], lists["split"]) for name in rows)
     for name in (name for name in listed if name not in pictures):
@@ -81,11 +81,11 @@ def _table(root: Path, pictures: dict[str, Path], lists: dict[str, dict[str, Any
 
 
 def _find_list(root: Path, what: str, inventory: Inventory) -> dict[str, Any]:
-    """Picture name -> values of a list; empty, with a note in the inventory, where there is no such list."""
+    """Picture name in lower case -> values of a list; empty, with a note in the inventory, where there is none."""
     stem, _ = LISTS[what]
     found = [file for file in walk_files(root, (".txt", ".csv")) if file.stem.lower() == stem.lower()]
     if not found:
-        inventory.miss(f"{stem}.txt", "its labels stay unknown")
+        inventory.miss(f"{stem}.txt", "there is no such list; its labels stay unknown")
         return {}
     entries: dict[str, Any] = {}
     damaged = 0
@@ -104,7 +104,7 @@ def _find_list(root: Path, what: str, inventory: Inventory) -> dict[str, Any]:
 
 
 def _entries(path: Path, what: str) -> Iterator[tuple[str, Any] | TextError]:
-    """Picture name and label of each row, or what is wrong with the row."""
+    """Picture name in lower case and label of each row, or what is wrong with the row."""
     announced, count, places = None, 0, (20, 15)
     for number, line in text_lines(path):
         tokens = line.replace(",", " ").split()
@@ -129,7 +129,7 @@ def _entry(tokens: list[str], what: str, places: tuple[int, int], where: str) ->
     width = LISTS[what][1]
     if len(tokens) != 1 + width or not tokens[0].lower().endswith((".jpg", ".png")):
         raise TextError(f"{where}: expected the name of a picture and {width} values, found {' '.join(tokens)[:40]!r}")
-    name, values = tokens[0], tokens[1:]
+    name, values = tokens[0].lower(), tokens[1:]
     if what == "identity":
         return name, str(integer_in(values[0], where, 1, 10**6))
     if what == "split":

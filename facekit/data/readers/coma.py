@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from facekit.data.readers import Inventory
+from facekit.data.readers import Inventory, nothing_usable
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
 from facekit.data.readers.scan_source import ScanSource, every, only_itself, read_in, shared_mesh, usable_scan
 from facekit.data.sources import DataError
@@ -61,7 +61,7 @@ def open_dataset(
                 place = numbered[number].relative_to(root).as_posix()
                 rows.append((place, subject, f"{subject}/{movement}", number))
     if not rows:
-        raise DataError(f"CoMA: nothing usable was found in {root}\n{inventory}")
+        raise DataError(nothing_usable("CoMA", inventory))
     place, subject, sequence, frame = zip(*rows, strict=True)
     table = photo_table({
         "path": place, "subject": subject, "expression": "", "pitch": 0.0, "yaw": 0.0, "roll": 0.0,

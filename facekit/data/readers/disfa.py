@@ -62,6 +62,8 @@ class DisfaSource(PhotoSource):
         self._points = points
         self._with_points = {name: np.array(sorted(frames)) for name, frames in points.items()}
         self._has_landmarks = set(self.people) <= set(points)
+        for name in sorted(set(self.people) - set(points)):
+            inventory.miss(f"Landmark_Points/{name}", "the person has no landmarks")
 
     def picture(self, row: Any) -> tuple[Image.Image, float]:
         if Path(row.path).suffix.lower() not in VIDEO_ENDINGS:

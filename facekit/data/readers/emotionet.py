@@ -5,7 +5,7 @@ the same columns come as .csv.  The pictures themselves the user has fetched: th
 address, anywhere below the folder.  Many addresses are dead.  Nobody is named; every picture is a group of its own.
 
 The data set has no landmarks.  Those that a detector found may lie beside the pictures, `N_0000000001_00003.pts` beside
-`N_0000000001_00003.jpg`: 68 lines `x y` in pixels.
+`N_0000000001_00003.jpg`: 68 lines `x y` in pixels.  Pictures in which it found no face have no such file.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from facekit.data.readers import Inventory
-from facekit.data.readers.landmark_files import read_landmarks, to_crop
+from facekit.data.readers.landmark_files import read_landmarks, stack_known, to_crop
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
-from facekit.data.readers.text_files import TextError, integer_in, reason_of, text_lines
+from facekit.data.readers.text_files import TextError, beside, integer_in, reason_of, text_lines
 from facekit.data.sources import DataError, Sample
 
 UNITS = 60
 NOT_ANNOTATED = 999
+POINTS = ".pts"
 MOST_DAMAGED = 100
 """Damaged lines after which the rest of a list is left out."""
 
@@ -39,21 +39,26 @@ _LIST = re.compile(r"datafile|emotionet", re.IGNORECASE)
 
 
 class EmotioNetSource(PhotoSource):
-    """EmotioNet; if every picture has a .pts file, a batch also holds `landmarks` (B, 68, 2) in pixels of the crop."""
+    """EmotioNet; if there are .pts files, a batch also holds `landmarks` (B, 68, 2) in pixels of the crop.
+
+    They are NaN for a picture that has no such file.
+    """
 
     def __init__(self, table: pd.DataFrame, root: Path, *rest: Any, **options: Any):
         super().__init__(table, root, *rest, name="EmotioNet", **options)
-        self._has_landmarks = all(_points_file(root / path).is_file() for path in table["path"])
+        self._has_landmarks = any(True for _ in walk_files(root, (POINTS,)))
 
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
-        beside = _points_file(self.root / row.path)
-        return (read_landmarks(beside) if beside.is_file() else None), None
+        return self._landmarks(row.path), None
 
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
         if not self._has_landmarks:
             return {}
-        points = torch.stack([read_landmarks(_points_file(self.root / path)) for path in rows["path"]])
-        return {"landmarks": to_crop(points, boxes, self.image_size)}
+        return {"landmarks": to_crop(stack_known(map(self._landmarks, rows["path"])), boxes, self.image_size)}
+
+    def _landmarks(self, path: str) -> Tensor | None:
+        file = beside(self.root / path, POINTS)
+        return read_landmarks(file) if file.is_file() else None
 
 
 def open_dataset(
@@ -74,6 +79,7 @@ def open_dataset(
         raise DataError(f"{root}: the lists are Excel files; save them as .csv beside the pictures")
     annotated = _annotations(root, inventory)
     rows, units, named = [], [], set()
+    marked = {str(file.with_suffix("")).lower() for file in walk_files(root, (POINTS,))}
     for file in walk_files(root):
         name = file.relative_to(root).as_posix()
         key = next((key for key in (name.lower(), file.name.lower()) if key in annotated), None)
@@ -83,23 +89,22 @@ def open_dataset(
             rows.append((name, annotated[key][0] if key else _group(name)))
             units.append(annotated[key][1] if key else None)
             named |= {key} if key else set()
+            if marked and str(file.with_suffix("")).lower() not in marked:
+                inventory.miss(file, "there are no landmarks beside the picture")
     for key in (key for key in annotated if key not in named):
         inventory.miss(key, "listed, but not there")
     table = _table(rows, units)
     return EmotioNetSource(keep_subjects(table, subjects), root, inventory, image_size, **options)
 
 
-def _points_file(picture: Path) -> Path:
-    return picture.with_suffix(".pts")
-
-
 def _usable(file: Path, verify: str, inventory: Inventory) -> bool:
     """Whether the picture, and the landmarks beside it where they are looked at, can be used."""
-    if verify != "none" and _points_file(file).is_file():
+    points = beside(file, POINTS)
+    if verify != "none" and points.is_file():
         try:
-            read_landmarks(_points_file(file))
+            read_landmarks(points)
         except TextError as error:
-            inventory.corrupt(_points_file(file), str(error))
+            inventory.corrupt(points, str(error))
             return False
     return usable(file, verify, inventory)
 

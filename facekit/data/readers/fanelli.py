@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from facekit.data.formats import FormatError, Surface, read_vl
-from facekit.data.readers import Inventory
+from facekit.data.readers import Inventory, nothing_usable
 from facekit.data.readers.photographs import keep_subjects, photo_table, require_folder, walk_files
 from facekit.data.readers.scan_source import ScanSource, every, only_itself, shared_mesh, usable_scan
 from facekit.data.scans import Scan, read_obj_or_ply
@@ -62,7 +62,7 @@ def open_dataset(
             sequences.setdefault(key, {})[int(match.group(4))] = file
     first = next((file for numbered in sequences.values() for file in numbered.values()), None)
     if first is None:
-        raise DataError(f"{root}: found no frames such as faces/F1/e01/frame_001.vl")
+        raise DataError(nothing_usable("Fanelli B3D(AC)^2", inventory))
     mesh = _topology(root, template, inventory)
 
     read = partial(_read, faces=torch.from_numpy(mesh.faces), upright=upright, unit=unit)

@@ -25,7 +25,7 @@ from facekit.data.readers import Inventory
 from facekit.data.readers.landmark_files import to_crop
 from facekit.data.readers.photographs import PhotoSource
 from facekit.data.readers.pictures import Box
-from facekit.data.readers.text_files import file_stamp, reason_of
+from facekit.data.readers.text_files import beside, file_stamp, reason_of
 from facekit.data.sources import Sample
 from facekit.render import rotation_angles, rotation_matrix
 
@@ -116,7 +116,7 @@ class FittedSource(PhotoSource):
     """
 
     def fit(self, row: Any) -> Fit:
-        return read_fit((self.root / row.path).with_suffix(".mat"))
+        return read_fit(beside(self.root / row.path, ".mat"))
 
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
         return torch.from_numpy(self.fit(row).points - 0.5), None
@@ -144,13 +144,13 @@ def fitted_angles(file: Path, inventory: Inventory) -> tuple[np.ndarray, np.ndar
 
     The inventory then says why.
     """
-    beside = file.with_suffix(".mat")
-    if not beside.is_file():
+    fit = beside(file, ".mat")
+    if not fit.is_file():
         inventory.miss(file, "there is no .mat file beside the picture")
         return None
     try:
-        stored = read_fit(beside).pose_para[None]
+        stored = read_fit(fit).pose_para[None]
     except FormatError as error:
-        inventory.corrupt(beside, reason_of(error, beside))
+        inventory.corrupt(fit, reason_of(error, fit))
         return None
     return book_poses(stored, FittedSource.picture_height)[0, :3].numpy(), np.rad2deg(stored[0, :3])

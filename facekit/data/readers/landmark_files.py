@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ def read_landmarks(path: Path) -> Tensor:
     if len(pairs) != 68:
         raise TextError(f"{path}: expected 68 lines of two numbers, found {len(pairs)}")
     return torch.tensor(pairs)
+
+
+def stack_known(points: Iterable[Tensor | None]) -> Tensor:
+    """(B, 68, 2) of one's own landmarks; NaN where there are none."""
+    return torch.stack([torch.full((68, 2), torch.nan) if found is None else found for found in points])
 
 
 def to_crop(points: Tensor, boxes: np.ndarray, image_size: int) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from facekit.data.manifest import MANIFEST_COLUMNS
 from facekit.data.readers import Inventory
-from facekit.data.readers.landmark_files import read_landmarks, to_crop
+from facekit.data.readers.landmark_files import read_landmarks, stack_known, to_crop
 from facekit.data.readers.own_manifest import BOX_COLUMNS, Row, read_manifest
 from facekit.data.readers.photographs import PhotoSource, keep_subjects, photo_table, split_people, usable
 from facekit.data.readers.pictures import PICTURE_ENDINGS, Box
@@ -44,8 +44,8 @@ LAMP = torch.nn.functional.normalize(torch.tensor([[0.2, 0.4, 1.0]]))
 class OwnSource(PhotoSource):
     """Rows of a manifest of one's own.
 
-    A batch holds what `PhotoSource` says, and `landmarks` (B, 68, 2) in pixels of the crop if every row of the file
-    names landmarks.
+    A batch holds what `PhotoSource` says, and `landmarks` (B, 68, 2) in pixels of the crop if rows of the file name
+    landmarks; they are NaN for rows that name none.
     """
 
     def __init__(
@@ -53,11 +53,9 @@ class OwnSource(PhotoSource):
     ):
         super().__init__(table, root, inventory, name="own data", **options)
         self._boxes, self._points = boxes, points
-        self._has_landmarks = all(label in points for label in table.index)
 
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
-        points = self._points.get(row.Index)
-        return None if points is None else read_landmarks(self.root / points), self._boxes.get(row.Index)
+        return self._landmarks(row.Index), self._boxes.get(row.Index)
 
     def picture(self, row: Any) -> tuple[Image.Image, float]:
         if Path(row.path).suffix.lower() not in VIDEO_ENDINGS:
@@ -74,10 +72,12 @@ class OwnSource(PhotoSource):
         return picture, (0.0, 0.0, float(self.image_size))
 
     def more(self, rows: pd.DataFrame, boxes: np.ndarray) -> Sample:
-        if not self._has_landmarks:
+        if not self._points:
             return {}
-        points = torch.stack([read_landmarks(self.root / self._points[label]) for label in rows.index])
-        return {"landmarks": to_crop(points, boxes, self.image_size)}
+        return {"landmarks": to_crop(stack_known(map(self._landmarks, rows.index)), boxes, self.image_size)}
+
+    def _landmarks(self, label: int) -> Tensor | None:
+        return read_landmarks(self.root / self._points[label]) if label in self._points else None
 
 
 def open_dataset(

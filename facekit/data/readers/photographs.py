@@ -15,7 +15,7 @@ from torch import Tensor
 
 from facekit.data.encodings import sample_labels
 from facekit.data.manifest import MANIFEST_COLUMNS
-from facekit.data.readers import Inventory
+from facekit.data.readers import Inventory, nothing_usable
 from facekit.data.readers.pictures import (
     PICTURE_ENDINGS,
     Box,
@@ -69,8 +69,7 @@ class PhotoSource(DataSource):
         if image_size < 8:
             raise DataError(f"{name}: image_size must be at least 8 pixels, found {image_size}")
         if not len(table):
-            left_out = str(inventory).replace("\n", "; ")
-            raise DataError(f"{name}: nothing usable was found in {root}; {left_out}")
+            raise DataError(nothing_usable(name, inventory))
         super().__init__(table, name=name)
         self.root, self.inventory, self.image_size = Path(root), inventory, int(image_size)
         self.detector, self.outputs = detector, None if outputs is None else tuple(outputs)

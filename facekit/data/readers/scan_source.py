@@ -12,7 +12,7 @@ import torch
 
 from facekit.data.encodings import sample_labels
 from facekit.data.formats import FormatError, Surface, check_ends
-from facekit.data.readers import Inventory
+from facekit.data.readers import Inventory, nothing_usable
 from facekit.data.readers.photographs import VERIFY
 from facekit.data.scans import VIEW_OUTPUTS, Scan, ScanCache, read_obj_or_ply, render_scan
 from facekit.data.sources import DataError, DataSource, Sample, check_outputs
@@ -58,8 +58,7 @@ class ScanSource(DataSource):
         if image_size < 8:
             raise DataError(f"{name}: image_size must be at least 8 pixels, found {image_size}")
         if not len(table):
-            left_out = str(inventory).replace("\n", "; ")
-            raise DataError(f"{name}: nothing usable was found in {root}; {left_out}")
+            raise DataError(nothing_usable(name, inventory))
         super().__init__(table, name=name)
         self.root, self.inventory, self.image_size = Path(root), inventory, int(image_size)
         self.outputs = None if outputs is None else tuple(outputs)

@@ -59,6 +59,15 @@ def reason_of(error: Exception, path: str | Path) -> str:
     return str(error).removeprefix(str(path)).removeprefix(",").removeprefix(":").strip()
 
 
+def beside(path: Path, ending: str) -> Path:
+    """The file of the same name with another ending (in lower case), which may be in upper case on disk.
+
+    Where there is neither, the place in lower case.
+    """
+    plain, upper = path.with_suffix(ending), path.with_suffix(ending.upper())
+    return upper if not plain.is_file() and upper.is_file() else plain
+
+
 def file_stamp(path: Path) -> tuple[int, int]:
     """What changes when a file does: its size and time; zeros for no file.  Part of the key of what is remembered."""
     try:

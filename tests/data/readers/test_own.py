@@ -165,6 +165,8 @@ def test_boxes_and_landmarks(folder):
     torch.testing.assert_close(sample["landmarks"][0], expected, atol=2e-3, rtol=0)
     assert -2 < sample["landmarks"][1].min() and sample["landmarks"][1].max() < 18
     assert sample["image"][0, 0].min() > 0.6  # the box lies in the bright half
+    partly = rows_of(folder, "path,landmarks", "photos/0.jpg,a.pts", "photos/1.jpg,")[:]["landmarks"]
+    assert partly[0].isfinite().all() and partly[1].isnan().all()
     write_text(folder / "c.pts", lines[:60])
     source = rows_of(folder, header, boxed, "photos/1.jpg,c.pts,,,", "photos/2.jpg,,1,2,0", "photos/3.jpg,,1,,9")
     assert len(source) == 1

@@ -1,5 +1,6 @@
 """Every reader of photographs on a tiny folder in its data set's layout, defects included."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import scipy.io
 import torch
 
 from facekit.data import EXPRESSION_LABELS, DataError, au_matrix, check_manifest, parse_data, subject_folds
-from facekit.data.readers import aflw2000, celeba, disfa, emotionet, kdef, micc, multipie, sfew, wlp300
+from facekit.data.readers import EXPECTED, aflw2000, celeba, disfa, emotionet, kdef, micc, multipie, sfew, wlp300
 from facekit.data.readers.fitted import book_poses
 from facekit.data.readers.videos import read_frame
 from facekit.render import rotation_matrix
@@ -49,7 +50,8 @@ def test_empty_absent_and_foreign_folders(tmp_path, name):
         "kdef": kdef, "multipie": multipie, "sfew": sfew, "celeba": celeba, "wlp300": wlp300, "aflw2000": aflw2000,
         "emotionet": emotionet, "disfa": disfa,
     }[name].open_dataset  # fmt: skip
-    with pytest.raises(DataError, match="nothing usable was found"):
+    expected = re.escape(EXPECTED[name.replace("wlp300", "300wlp")])
+    with pytest.raises(DataError, match=f"nothing usable was found in .*, expected {expected}"):
         open_dataset(tmp_path)
     with pytest.raises(DataError, match="found nothing there, expected the folder"):
         open_dataset(tmp_path / "absent")
@@ -117,7 +119,7 @@ def test_celeba(tmp_path, end, as_csv):
     assert table["sex"].tolist() == ["M", *["F"] * 5] and table["occluder"].tolist() == ["glasses", *[""] * 5]
     assert table["split"].tolist() == ["train"] * 4 + ["val", "test"]
     if as_csv:
-        assert reasons(source, "missing") == {"identity_CelebA.txt": "its labels stay unknown"}
+        assert reasons(source, "missing") == {"identity_CelebA.txt": "there is no such list; its labels stay unknown"}
     else:
         assert table["subject"].tolist() == ["2880", "2880", "7", "7", "11", "12"]
         assert not source.inventory.findings
@@ -214,6 +216,29 @@ def test_emotionet(tmp_path, end):
         )
     sample = emotionet.open_dataset(tmp_path, image_size=27)[0]
     assert sample["landmarks"].shape == (68, 2) and 0 < sample["landmarks"].min() < sample["landmarks"].max() < 27
+    (tmp_path / "images" / "unlisted.pts").unlink()  # the detector found no face
+    source = emotionet.open_dataset(tmp_path, image_size=27)
+    assert source[:]["landmarks"].isnan().all(dim=(1, 2)).tolist() == [False, False, True]
+    assert reasons(source, "missing")["unlisted.jpg"] == "there are no landmarks beside the picture"
+
+
+@pytest.mark.parametrize("name", ["kdef", "multipie", "sfew", "celeba", "wlp300", "aflw2000", "emotionet", "disfa"])
+def test_names_in_upper_case_are_the_same_names(tmp_path, name):
+    reader = {"kdef": kdef, "multipie": multipie, "sfew": sfew, "celeba": celeba, "wlp300": wlp300,
+              "aflw2000": aflw2000, "emotionet": emotionet, "disfa": disfa}[name]  # fmt: skip
+    root = getattr(trees, f"{name}_tree")(tmp_path / "copy")
+    if name == "emotionet":
+        for picture in (root / "images").iterdir():
+            write_text(picture.with_suffix(".pts"), [f"{10 + n % 20} {10 + n / 4}" for n in range(68)])
+    before = reader.open_dataset(root, image_size=16)
+    expected = before[:]
+    for file in sorted(root.rglob("*"), key=lambda file: -len(file.parts)):
+        file.rename(file.with_name(file.name.upper()))
+    again = reader.open_dataset(root, image_size=16)
+    assert again.inventory.counts.total() == before.inventory.counts.total()
+    found = again[:]
+    for key in expected:
+        torch.testing.assert_close(found[key], expected[key], equal_nan=True)
 
 
 def test_emotionet_as_a_table_with_commas_in_addresses(tmp_path):
@@ -257,6 +282,12 @@ def test_disfa(tmp_path, end, base):
     sample = source[:6]
     assert sample["landmarks"].shape == (6, 68, 2)
     assert sample["landmarks_visible"][:, 0].tolist() == [True, False] * 3
+
+
+def test_disfa_says_who_has_no_landmarks(tmp_path):
+    shutil.rmtree(trees.disfa_tree(tmp_path) / "Landmark_Points" / "SN003")
+    source = disfa.open_dataset(tmp_path, image_size=16)
+    assert reasons(source, "missing") == {"SN003": "the person has no landmarks"} and "landmarks" not in source[0]
 
 
 def test_disfa_pictures_are_those_of_the_frame(tmp_path):

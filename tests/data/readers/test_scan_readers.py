@@ -1,6 +1,7 @@
 """Readers of 3D data sets on small copies with the known defects."""
 
 import pickle
+import re
 import shutil
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from facekit.data import DataError, parse_data
 from facekit.data.formats import FormatError, check_ends
-from facekit.data.readers import PUBLISHED, Inventory, compare_counts
+from facekit.data.readers import EXPECTED, PUBLISHED, Inventory, compare_counts
 from facekit.data.scans import Scan
 from facekit.meshes import save_mesh
 from tests.data.readers import scan_trees
@@ -74,7 +75,7 @@ def test_sources_go_to_the_workers_of_a_loader(copies, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_folder_says_so(tmp_path, name):
-    with pytest.raises(DataError, match=r"nothing usable was found|found no frames"):
+    with pytest.raises(DataError, match=f"nothing usable was found in .*, expected {re.escape(EXPECTED[name])}"):
         parse_data(f"{name}={tmp_path}").open(name)
     with pytest.raises(DataError, match="found a file there"):
         (tmp_path / "a").write_text("")
@@ -250,6 +251,15 @@ def test_bp4d_landmarks_and_scans(copies):
         marks = torch.from_numpy(scan_trees.face()[2]).float()
         assert (scan.landmarks - marks).norm(dim=-1).median() < 1.5
         assert scan.texture.suffix == ".jpg" and scan.texture.stem == scan.name.rpartition("/")[2].partition(".")[0]
+
+
+def test_bp4d_says_which_recordings_have_no_landmarks(copies, tmp_path):
+    shutil.copytree(copies / "bp4d", tmp_path / "bp4d")
+    (tmp_path / "bp4d/2DFeatures/M007_T6.mat").unlink()
+    source = opened(tmp_path, "bp4d")
+    found = {finding.path: finding.reason for finding in source.inventory.of("missing")}
+    assert found["2DFeatures/M007_T6.mat"] == "the recording has no landmarks" and len(found) == 3
+    assert "landmarks" not in source[0]
 
 
 def test_bp4d_levels(copies):
