@@ -45,7 +45,8 @@ def main(config: Recipe) -> dict[str, float]:
         metrics = loop.run()
         if world.is_main:
             with loop.averaged():
-                write_samples(networks.model, material, Path(config.out_dir) / "samples")
+                textured = config.texture_from < config.steps
+                write_samples(networks.model, material, Path(config.out_dir) / "samples", textured)
         return metrics
 
 
@@ -61,13 +62,13 @@ def shape_error(model: Reconstructor, material: Material, prior: torch.nn.Module
 
 
 @torch.no_grad()
-def write_samples(model: Reconstructor, material: Material, folder: Path, count: int = 6) -> None:
-    """The faces of the first unlabelled photographs as PLY files with vertex colours."""
+def write_samples(model: Reconstructor, material: Material, folder: Path, textured: bool, count: int = 6) -> None:
+    """The faces of the first unlabelled photographs as PLY files, in the colours of the last albedo decoder."""
     folder.mkdir(parents=True, exist_ok=True)
     images = material.unlabelled.batch(torch.arange(min(count, len(material.unlabelled))))["image"]
     model.eval()
-    faces = model(images.to(model.template.device))
-    for number, (vertices, albedo) in enumerate(zip(faces.vertices, faces.albedo, strict=True)):
+    faces = model(images.to(model.template.device), texture=textured)
+    for number, (vertices, albedo) in enumerate(zip(faces.vertices, model.vertex_albedo(faces), strict=True)):
         save_mesh(folder / f"face_{number}.ply", vertices, model.faces, albedo=albedo)
 
 

@@ -6,7 +6,7 @@
     face = networks.model(images)                                     # codes, vertices, albedo, pose, light
     networks.model.render(face).image                                 # and back into the image
 
-The shape depends on the identity and expression codes alone, the albedo on the identity code alone.
+The shape depends on the identity and expression codes alone, the graph decoder's albedo on the identity code alone.
 """
 
 from facekit.reconstruction.baselines import Fit, fit_photos, linear_reconstructor

@@ -1,7 +1,8 @@
 """From one photograph to a face: Gao et al. (2020), Section 4.1 and Figure 2.
 
 An encoder reads four codes from the image, two decoders make shape and albedo from them, and a renderer draws
-the face into the image again. The shape depends on identity and expression alone, the albedo on identity alone.
+the face into the image again. The shape depends on identity and expression alone, the albedo on identity alone, until
+the convolutional albedo decoder of the second training step takes over, which also hears the encoder's maps.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from facekit.morphable import LinearFaceModel
 from facekit.nn import Encoder
 from facekit.reconstruction.decoders import AlbedoDecoder, ConvolutionalAlbedo, GraphDecoder, ShapeDecoder
 from facekit.reconstruction.prior import spread
-from facekit.render import Rendering, ambient_light, directional_light, render_mesh
+from facekit.render import Rendering, ambient_light, directional_light, render_mesh, sample_texture
 
 CODE_SIZES = {"identity": 128, "expression": 64, "pose": 6, "light": 27}
 """Lengths of the four codes."""
@@ -84,10 +85,10 @@ class Reconstructor(nn.Module):
 
     Args:
         prior: 3DMM of the face region; its mean is the template.
+        encoder: the four-headed encoder.
         shape_decoder: ``(identity, expression) -> vertices (B, V, 3)``.
         albedo_decoder: ``identity -> linear albedo (B, V, 3)``.
         image_size: side S of the images in pixels.
-        encoder: the four-headed encoder.
         texture_decoder: the convolutional albedo decoder of the second step, or None.
     """
 
@@ -136,6 +137,13 @@ class Reconstructor(nn.Module):
     def light(self, code: Tensor) -> Tensor:
         """Spherical harmonics (B, 9, 3) of light codes (B, 27)."""
         return self.usual_light + code.unflatten(1, (9, 3))
+
+    def vertex_albedo(self, face: Face) -> Tensor:
+        """Linear RGB (B, V, 3) at the vertices; of a texture, what it holds at their UV coordinates."""
+        if face.albedo.dim() == 3:
+            return face.albedo
+        places = self.uv.T[None, :, :, None].expand(len(face.albedo), -1, -1, -1)
+        return sample_texture(face.albedo, places)[..., 0].transpose(1, 2)
 
     def render(self, face: Face, background: Tensor | float = 0.0) -> Rendering:
         """Draw faces into images of the model's size; the landmarks come along."""

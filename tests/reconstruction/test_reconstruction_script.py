@@ -48,6 +48,8 @@ def test_a_run_leaves_weights_metrics_and_faces(run):
     assert recipe.image_size == 32 and not networks.training
     sample = load_mesh(out / "samples" / "face_0.ply")
     assert len(sample.vertices) == prior.model.num_vertices
+    graph = networks.model.albedo_decoder(torch.zeros(1, 128))[0]
+    assert sample.albedo.std(dim=0).max() < 0.05 < graph.std(dim=0).max(), "after one step a texture has no brows yet"
 
 
 def test_two_processes_train_the_weights_of_one(run, tmp_path):
