@@ -3,7 +3,8 @@
 The paper's photographs come with the work of other tools: 300W-LP with coefficients of the Basel Face Model 2009 (the
 folder ``bfm=`` names it), CelebA with 68 landmarks of each picture (text files beside the pictures, see
 ``write_landmarks``), both with face masks (``NAME_mask.png`` beside ``NAME.jpg``, white where the face is; where there
-is none, the whole picture counts). ``micc=PATH`` and ``aflw2000=PATH`` are for the evaluation.
+is none, the whole picture counts). ``micc=PATH`` and ``aflw2000=PATH`` are for the evaluation; MICC's videos are
+searched for faces with dlib or mediapipe, whose model file lies in the folder of MICC.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from facekit.data.readers.landmark_files import read_landmarks, to_crop
 from facekit.data.readers.photographs import walk_files
 from facekit.data.readers.pictures import Box, PictureError, check_picture, read_picture, square
 from facekit.morphable import BaselFaceModel, load_bfm2009
-from facekit.reconstruction.photo import MARGIN, Detector, find_detector
+from facekit.reconstruction.photo import DLIB_MODEL, MARGIN, MEDIAPIPE_MODEL, Detector, PhotoError, find_detector
 
 EXPRESSIONS_OF_300WLP = 29
 
@@ -119,6 +120,10 @@ class MiccCopy(DataSource):
 
     def __init__(self, videos: DataSource, scans: DataSource) -> None:
         people = {name: row for row, name in enumerate(scans.table["subject"])}
+        filmed = set(videos.table["subject"])
+        if not filmed & set(people):
+            found = f"videos of {len(filmed)} people and scans of {len(people)}"
+            raise DataError(f"{videos.root}: found {found}; expected people of whom there are both")
         super().__init__(videos.table[videos.table["subject"].isin(people)], videos.load, "MICC Florence")
         self._scans, self._rows, self.image_size = scans, people, videos.image_size
 
@@ -157,8 +162,8 @@ def open_copy(
         frames: of each video of MICC.
 
     Raises:
-        DataError: ``text`` does not name the data set, or the copy lacks what is needed.
-        PhotoError: MICC's frames have to be searched for faces and no detector is installed.
+        DataError: ``text`` does not name the data set, or the copy lacks what is needed, as MICC's frames do the
+            detector that searches them for faces.
     """
     choice = parse_data(text)
     choice.require(name)
@@ -166,7 +171,7 @@ def open_copy(
         people = PhotoCollections(_reader_of(choice.open(name, image_size=image_size), CelebASource)).split(split)
         return people if subjects is None else people.first_people(subjects)
     if name == "micc":
-        options = {"what": "videos", "frames": frames, "detector": _box_finder(find_detector())}
+        options = {"what": "videos", "frames": frames, "detector": _box_finder(_detector_of(choice.folders[name]))}
         return MiccCopy(
             choice.open(name, image_size=image_size, subjects=subjects, **options), choice.open(name, subjects=subjects)
         )
@@ -195,6 +200,20 @@ def _reader_of(source: DataSource, kind: type[DataSource]) -> DataSource:
     if not isinstance(source, kind):
         raise DataError(f"{source.name}: expected the folder of the data set itself, with masks beside its pictures")
     return source
+
+
+def _detector_of(folder: Path) -> Detector:
+    """The detector whose model file lies in ``folder``; without one, a detector that needs none.
+
+    Raises:
+        DataError: there is no such detector.
+    """
+    models = [folder / name for name in (MEDIAPIPE_MODEL, DLIB_MODEL)]
+    try:
+        return find_detector(next((path for path in models if path.is_file()), None))
+    except PhotoError as error:
+        names = " or ".join(path.name for path in models)
+        raise DataError(f"{folder}: the videos need a detector, its model file here as {names}. {error}") from None
 
 
 def _box_finder(detector: Detector) -> Callable[[np.ndarray], Box | None]:

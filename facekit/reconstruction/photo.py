@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from facekit.data import crop
+from facekit.data.readers.text_files import TextError, number_in, text_lines
 from facekit.meshes import save_mesh
 from facekit.reconstruction.model import Face, Reconstructor
 
@@ -31,6 +32,8 @@ MEDIAPIPE_TO_68 = (
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
 )  # fmt: skip
 """Vertices of mediapipe's face mesh that lie nearest to the 68 landmarks."""
+
+DLIB_MODEL, MEDIAPIPE_MODEL = "shape_predictor_68_face_landmarks.dat", "face_landmarker.task"
 
 Detector = Callable[[np.ndarray], Sequence[np.ndarray]]
 """From an RGB image (H, W, 3) uint8 to the landmarks (68, 2) in pixels of each face in it."""
@@ -68,17 +71,20 @@ def read_landmarks(path: str | Path) -> np.ndarray:
     """Landmarks (68, 2) from a text file of 68 lines ``x y``; empty lines and lines that begin with # are skipped.
 
     Raises:
-        PhotoError: the file cannot be read as that.
+        PhotoError: there is no such file, a line is not two numbers, or there are not 68 of them.
     """
+    points = []
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.startswith("#")]
-        points = np.array([[float(number) for number in row] for row in rows])
-    except (OSError, ValueError):
-        raise PhotoError(f"{path} does not hold landmarks; expected {NUM_LANDMARKS} lines of x and y.") from None
-    if points.shape != (NUM_LANDMARKS, 2):
-        raise PhotoError(f"{path} holds {len(rows)} lines; expected {NUM_LANDMARKS} lines of x and y in pixels.")
-    return points
+        for number, line in text_lines(path):
+            if not line.startswith("#"):
+                points.append([number_in(cell, f"{path}, line {number}") for cell in line.replace(",", " ").split()])
+                if len(points[-1]) != 2:
+                    raise PhotoError(f"{path}, line {number}: expected x and y in pixels, found {line[:40]!r}.")
+    except TextError as error:
+        raise PhotoError(f"{error}.") from None
+    if len(points) != NUM_LANDMARKS:
+        raise PhotoError(f"{path} holds {len(points)} lines; expected {NUM_LANDMARKS} lines of x and y in pixels.")
+    return np.array(points)
 
 
 def find_detector(model: str | Path | None = None) -> Detector:
@@ -94,10 +100,15 @@ def find_detector(model: str | Path | None = None) -> Detector:
     path = None if model is None else Path(model)
     if path is not None and not path.is_file():
         raise PhotoError(f"There is no model file {path}.")
-    if importlib.util.find_spec("dlib") and path is not None and path.suffix == ".dat":
-        return _dlib_detector(path)
+    dlib = importlib.util.find_spec("dlib")
+    if path is not None and path.suffix == ".dat":
+        if dlib:
+            return _dlib_detector(path)
+        raise PhotoError(f"{path.name} is a model file of dlib, which is not installed.")
     if importlib.util.find_spec("mediapipe"):
         return _mediapipe_detector(path)
+    if dlib:
+        raise PhotoError(f"dlib needs its model file; give find_detector the path of {DLIB_MODEL}.")
     raise PhotoError(
         "No landmark detector is installed. Install mediapipe, or dlib with its 68-point model, "
         "or give the 68 landmarks in a text file."
@@ -127,9 +138,11 @@ def portrait(photo: np.ndarray, landmarks: np.ndarray, size: int) -> Portrait:
         size: of the result in pixels.
 
     Raises:
-        PhotoError: the face is too small, or it lies outside the photograph.
+        PhotoError: there are not 68 landmarks, the face is too small, or it lies outside the photograph.
     """
     points = torch.as_tensor(landmarks, dtype=torch.float32)
+    if points.shape != (NUM_LANDMARKS, 2):
+        raise PhotoError(f"The landmarks have the shape {tuple(points.shape)}; expected ({NUM_LANDMARKS}, 2).")
     low, high = points.amin(dim=0), points.amax(dim=0)
     width, height = photo.shape[1], photo.shape[0]
     if not (torch.isfinite(points).all() and (high > 0).all() and low[0] < width and low[1] < height):
@@ -178,7 +191,7 @@ def upload_box(model: Reconstructor, detector: Detector, use: Callable[[Face], o
 
 
 def export(model: Reconstructor, face: Face, path: str | Path) -> Path:
-    """Write the first face of a batch as OBJ, PLY or GLB, with its albedo as vertex colours.
+    """Write the first face of a batch as OBJ, PLY or GLB, with its albedo as vertex colours, of a texture as well.
 
     Raises:
         PhotoError: the file's ending is another one.
@@ -186,8 +199,7 @@ def export(model: Reconstructor, face: Face, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in (".obj", ".ply", ".glb"):
         raise PhotoError(f"{path.name}: a face can be saved as .obj, .ply or .glb.")
-    albedo = face.albedo if face.albedo.dim() == 3 else model.albedo_decoder(face.codes.identity)
-    save_mesh(path, face.vertices[0], model.faces, albedo=albedo[0].clamp(0, 1))
+    save_mesh(path, face.vertices[0], model.faces, albedo=model.vertex_albedo(face)[0].clamp(0, 1))
     return path
 
 
@@ -222,7 +234,7 @@ def _mediapipe_detector(model: Path | None) -> Detector:
             return [face.landmark for face in mesh.process(photo).multi_face_landmarks or []]
 
     elif model is None:
-        raise PhotoError("mediapipe needs its model file; give find_detector the path of face_landmarker.task.")
+        raise PhotoError(f"mediapipe needs its model file; give find_detector the path of {MEDIAPIPE_MODEL}.")
     else:
         vision = mediapipe.tasks.vision
         base = mediapipe.tasks.BaseOptions(model_asset_path=str(model))

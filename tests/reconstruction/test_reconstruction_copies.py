@@ -8,11 +8,13 @@ import scipy.io
 import torch
 from PIL import Image
 
-from facekit.data import DataError
+from facekit.data import DataError, parse_data
 from facekit.data.readers.pictures import PictureError
 from facekit.experiments import run_experiment
 from facekit.reconstruction import (
+    MiccCopy,
     Networks,
+    PhotoError,
     build_models,
     open_copy,
     open_material,
@@ -176,7 +178,7 @@ def films(monkeypatch, copies):
     monkeypatch.setattr("facekit.data.readers.micc.count_frames", lambda path, inventory: 4)
     monkeypatch.setattr("facekit.data.readers.micc.read_frame", lambda path, number: frame)
     corners = np.stack([np.linspace(30, 50, 68), np.linspace(15, 45, 68)], axis=1)
-    monkeypatch.setattr("facekit.reconstruction.copies.find_detector", lambda: lambda picture: [corners])
+    monkeypatch.setattr("facekit.reconstruction.copies.find_detector", lambda model: lambda picture: [corners])
     return f"micc={copies / 'micc'},aflw2000={copies / 'aflw'}"
 
 
@@ -187,6 +189,32 @@ def test_micc_gives_frames_around_the_face_and_scans(films):
     vertices, faces = micc.scan("subject_01")
     (tip,) = micc.scan_landmarks("subject_01")
     assert vertices[tip, 2] == vertices[:, 2].max() and faces.max() < len(vertices)
+
+
+def test_the_detector_s_model_lies_in_the_folder_of_micc(films, copies, monkeypatch):
+    asked, model = [], copies / "micc" / "face_landmarker.task"
+
+    def find_detector(path):
+        asked.append(path)
+        raise PhotoError("mediapipe is out.")
+
+    monkeypatch.setattr("facekit.reconstruction.copies.find_detector", find_detector)
+    with pytest.raises(DataError, match=r"face_landmarker\.task or shape_predictor_68.* mediapipe is out"):
+        open_copy(films, "micc", 32, frames=1)
+    try:
+        model.write_bytes(b"network")
+        with pytest.raises(DataError):
+            open_copy(films, "micc", 32, frames=1)
+    finally:
+        model.unlink()
+    assert asked == [None, model]
+
+
+def test_videos_and_scans_of_different_people(films):
+    micc = open_copy(films, "micc", 32, frames=1)
+    strangers = micc._scans.select(micc._scans.table["subject"] == "nobody")
+    with pytest.raises(DataError, match=r"found videos of 2 people and scans of 0; expected people of whom"):
+        MiccCopy(parse_data(films).open("micc", what="videos", frames=1), strangers)
 
 
 def test_the_tip_of_the_nose_may_be_named(films, copies):

@@ -3,6 +3,7 @@
 import datetime
 import io
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -109,9 +110,38 @@ def test_a_face_that_is_too_small_or_elsewhere(photo):
 def test_landmark_files(tmp_path):
     with pytest.raises(PhotoError, match="holds 5 lines; expected 68 lines"):
         read_landmarks(write(tmp_path / "few.txt", np.zeros((5, 2))))
-    (tmp_path / "words.txt").write_text("left eye\n")
-    with pytest.raises(PhotoError, match="does not hold landmarks"):
+    (tmp_path / "words.txt").write_text("1 2\nleft eye\n")
+    with pytest.raises(PhotoError, match=r"words\.txt, line 2: .*'left'"):
         read_landmarks(tmp_path / "words.txt")
+    with pytest.raises(PhotoError, match=r"solid\.txt, line 2: expected x and y in pixels, found '0\.0"):
+        read_landmarks(write(tmp_path / "solid.txt", np.zeros((68, 3))))
+    with pytest.raises(PhotoError, match=r"nothing\.txt: there is no such file"):
+        read_landmarks(tmp_path / "nothing.txt")
+    (tmp_path / "commas.txt").write_text("# x, y\n" + "1.5, 2\n\n" * 68)
+    assert read_landmarks(tmp_path / "commas.txt").tolist() == [[1.5, 2.0]] * 68
+
+
+def test_landmarks_of_another_kind(photo):
+    with pytest.raises(PhotoError, match=r"have the shape \(5, 2\); expected \(68, 2\)"):
+        portrait(photo[0], photo[1][:5], 32)
+
+
+def test_a_texture_is_saved_as_the_colours_of_the_vertices(tmp_path, network):
+    """A texture whose red is u and whose green is v gives every vertex its UV coordinates."""
+    model, _ = network
+    face = model(torch.rand(1, 3, 32, 32), texture=True)
+    centres = (torch.arange(32) + 0.5) / 32
+    texture = torch.stack([centres.expand(32, 32), 1 - centres[:, None].expand(32, 32), torch.zeros(32, 32)])[None]
+    colours = model.vertex_albedo(replace(face, albedo=texture))
+    inside = ((model.uv > 1 / 64) & (model.uv < 63 / 64)).all(dim=1)
+    assert inside.any()
+    torch.testing.assert_close(colours[0, inside, :2], model.uv[inside], atol=1e-4, rtol=0)
+    saved = [
+        load_mesh(export(model, replace(face, albedo=part), tmp_path / name)).albedo
+        for name, part in (("texture.ply", texture), ("vertices.ply", colours))
+    ]
+    torch.testing.assert_close(saved[0], saved[1])
+    assert torch.equal(model.vertex_albedo(replace(face, albedo=colours)), colours)
 
 
 def install(monkeypatch, name=None, **content):
@@ -150,8 +180,11 @@ def test_dlib(monkeypatch, tmp_path):
     install(monkeypatch, "dlib", get_frontal_face_detector=lambda: detector, shape_predictor=shape_predictor)
     first, second = find_detector(model)(photo)
     assert first.shape == (68, 2) and first[0].tolist() == [10.5, 0.5] and second[9].tolist() == [31.5, 1.5]
-    with pytest.raises(PhotoError, match="No landmark detector is installed"):
+    with pytest.raises(PhotoError, match=r"dlib needs its model file; .*shape_predictor_68_face_landmarks\.dat"):
         find_detector()
+    install(monkeypatch, "mediapipe")
+    with pytest.raises(PhotoError, match=r"landmarks\.dat is a model file of dlib, which is not installed"):
+        find_detector(model)
 
 
 def mesh_of(shift, count):
