@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from facekit.data import DataSource
 from facekit.meshes import SimilarityTransform, crop_sphere, icp, point_to_plane_distance, rigid_align
@@ -163,20 +164,23 @@ def verification(codes: Tensor, people: Sequence | np.ndarray) -> dict[str, floa
 
     Returns:
         ``auc``, the area under the ROC curve over all pairs, and ``eer``, the error rate at which false acceptances and
-        false rejections are as frequent, both in per cent.
+        false rejections are as frequent, both in per cent; 50 for codes that are all the same.
 
     Raises:
         ValueError: there are no pairs of one person, or none of two.
     """
     numbers, _ = pd.factorize(np.asarray(people))
-    unit = nn.functional.normalize(codes.double(), dim=1)
+    unit = functional.normalize(codes.double(), dim=1)
     first, second = torch.triu_indices(len(codes), len(codes), 1)
     same = torch.from_numpy(numbers)[first] == torch.from_numpy(numbers)[second]
     if not same.any() or same.all():
         raise ValueError("verification needs pairs of one person and pairs of two, found only one kind")
-    score = (unit @ unit.T)[first, second].cpu()
-    genuine = same[score.argsort(descending=True, stable=True)].double()
-    accepted, false = genuine.cumsum(0) / genuine.sum(), (1 - genuine).cumsum(0) / (1 - genuine).sum()
+    score, order = (unit @ unit.T)[first, second].cpu().round(decimals=12).sort(descending=True)
+    genuine = same[order].double()
+    threshold = functional.pad(score[:-1] != score[1:], (1, 1), value=True)  # equal scores are accepted together
+    accepted, false = (
+        functional.pad(kind.cumsum(0) / kind.sum(), (1, 0))[threshold] for kind in (genuine, 1 - genuine)
+    )
     equal = int((1 - accepted - false).abs().argmin())
     return {
         "auc": 100 * float(torch.trapezoid(accepted, false)),

@@ -21,9 +21,16 @@ def start_codes(encoder: FaceEncoder, photos: Photos) -> float:
 
     Returns:
         The share of the coefficients' variance that the regression explains for people it was not fitted to.
+
+    Raises:
+        ValueError: the photographs show nobody beside, or nobody of, the people that choose the penalty.
     """
+    held = photos.identity % 5 == 0
+    if held.all() or not held.any():
+        count = len(photos.identity.unique())
+        raise ValueError(f"every fifth person chooses the penalty, found {count} in all; expected some of either kind")
     features, wanted = _examples(encoder, photos)
-    targets, held = torch.cat(wanted, dim=1), photos.identity % 5 == 0
+    targets = torch.cat(wanted, dim=1)
     errors = [_error(ridge(features[~held], targets[~held], one), features[held], targets[held]) for one in PENALTIES]
     best = min(range(len(PENALTIES)), key=errors.__getitem__)
     weight, bias = ridge(features, targets, PENALTIES[best])

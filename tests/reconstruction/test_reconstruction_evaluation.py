@@ -93,6 +93,10 @@ def test_verification_agrees_with_scikit_learn():
     assert found["auc"] == pytest.approx(100 * roc_auc_score(people[i] == people[j], (unit @ unit.T)[i, j]), abs=0.01)
     assert 0 < found["eer"] < 50
     assert verification(torch.eye(6)[people], people) == pytest.approx({"auc": 100.0, "eer": 0.0}, abs=0.5)
+    signs = codes[:, :4].sign()  # their cosines take five values
+    wanted = 100 * roc_auc_score(people[i] == people[j], (signs @ signs.T)[i, j])
+    assert verification(signs, people)["auc"] == pytest.approx(wanted, abs=1e-6)
+    assert verification(codes[:1].expand(24, -1), people) == {"auc": 50.0, "eer": 50.0}
     with pytest.raises(ValueError, match="only one kind"):
         verification(codes[:4], people[:4])
 

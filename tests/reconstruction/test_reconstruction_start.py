@@ -41,6 +41,14 @@ def test_features_that_never_change_predict_the_mean():
     torch.testing.assert_close(bias, y.mean(dim=0))
 
 
+def test_a_penalty_is_chosen_by_people_who_are_not_fitted(prior):
+    model = linear_reconstructor(prior.model, 32, "resnet_tiny", "random")
+    photos = photos_with_coefficients_in_sight(prior.model, model.encoder, count=2)
+    photos = replace(photos, identity=torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(ValueError, match="every fifth person chooses the penalty, found 1 in all"):
+        start_codes(model.encoder, photos)
+
+
 def photos_with_coefficients_in_sight(prior, encoder, count=120):
     """Random pictures whose coefficients are linear functions of the features that the encoder finds."""
     random = torch.Generator().manual_seed(1)
