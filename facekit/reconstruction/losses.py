@@ -80,8 +80,9 @@ def moved_centers(centers: Tensor, codes: Tensor, identity: Tensor, rate: float 
 def photometric_loss(rendered: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """L_photo, Eq. (5): M * (||I_hat - I||^2 + L_gdl), the mean over each image's masked pixels, then over the batch.
 
-    L_gdl (Mathieu et al., 2015, alpha = 1) is the absolute difference between the gradients of the two images, to the
-    right and down; a gradient counts where the mask holds both of its pixels.
+    L_gdl is the absolute difference between the gradients of the two images, to the right and down; a gradient counts
+    where the mask holds both of its pixels. Mathieu et al. (2015), alpha = 1, compare the gradients' absolute values,
+    which cannot tell an edge from bright to dark from one that goes the other way; here their signs count.
 
     Args:
         rendered, image: (B, 3, H, W) in [0, 1].

@@ -45,7 +45,8 @@ def objective(recipe: Recipe, networks: Networks, prior: LinearFaceModel) -> Obj
 def updates(recipe: Recipe, material: Material, networks: Networks, prior: LinearFaceModel) -> list[Update]:
     """A step: one update of the critic, one of the encoder and decoders, each on a hybrid batch of its own.
 
-    The first ``recipe.warm_up`` steps have one of the backbone instead.
+    The first ``recipe.warm_up`` steps have one of the backbone instead. The gradient of the encoder and decoders is cut
+    to a norm of 10, which is not the paper's.
 
     ``prior`` is the material's face region on the device of the networks.
     """

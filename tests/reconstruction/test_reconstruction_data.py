@@ -63,7 +63,7 @@ def test_drawing_and_holding_photographs_give_the_same_batches(recipe, material)
 
 
 def test_labels_follow_the_flip(material):
-    """The landmarks of a flipped photograph are those of the mirrored 3DMM face under the mirrored pose."""
+    """In a flipped photograph the jaw lies on the other side of the nose, and both of a pair are flipped or neither."""
     rows, plain = torch.arange(8), material.labelled.batch(torch.arange(8))
     seeds = torch.arange(8) + 3
     flipped = material.labelled.batch(rows, seeds)
