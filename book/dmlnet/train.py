@@ -1,13 +1,13 @@
 """Train DML-Net (Liu et al., 2021).
 
     python book/dmlnet/train.py --preset laptop --dataset kdef
-    python book/dmlnet/train.py --preset laptop --dataset kdef --weighting progress
-    python book/dmlnet/train.py --preset laptop --dataset bu3dfe --weighting equal
-    torchrun --standalone --nproc-per-node=2 book/dmlnet/train.py --data kdef=PATH/TO/KDEF --batch_size 30
+    python book/dmlnet/train.py --preset laptop --dataset kdef --weighting progress --out_dir runs/progress
+    python book/dmlnet/train.py --preset laptop --dataset bu3dfe --weighting equal --out_dir runs/bu3dfe
+    torchrun --standalone --nproc-per-node=2 book/dmlnet/train.py --data kdef=PATH --batch_size 30 --out_dir runs/kdef
 
 The first three are minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. Every
-setting of ``facekit.dmlnet.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``: the faces,
-the settings, metrics.jsonl, checkpoints and weights.pt. The same command continues it.
+setting of ``facekit.dmlnet.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``, a folder of
+its own for each run: the faces, the settings, metrics.jsonl, checkpoints and weights.pt. The same command continues it.
 """
 
 import argparse

@@ -40,6 +40,7 @@ from facekit.dmlnet.losses import (
     squared_distances,
 )
 from facekit.dmlnet.model import DMLNet, ParallelEncoders, Recognition
+from facekit.dmlnet.opening import make_faces, open_faces
 from facekit.dmlnet.pictures import (
     TRIPLETS,
     cluster_members,
@@ -54,9 +55,7 @@ from facekit.dmlnet.recipe import (
     Recipe,
     build_network,
     load_run,
-    make_faces,
     network_update,
-    open_faces,
 )
 from facekit.dmlnet.training_runs import METHODS, SCALES, Trained, recipe_for, train_network, trained
 from facekit.dmlnet.tuples import ROLES, FaceLabels, FiveTupleSampler, TupleError, face_labels, five_tuples

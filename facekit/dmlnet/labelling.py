@@ -7,6 +7,7 @@ whose people are known, and agglomerative clustering groups its descriptors. Nob
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,26 +56,34 @@ class Reader(nn.Module):
     @torch.no_grad()
     def read(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Descriptors (N, D) and outputs (N, K) of uint8 images (N, 3, S, S)."""
-        parts = [self(part.float() / 255.0) for part in torch.from_numpy(images).split(256)]
+        device = self.head.weight.device
+        parts = [self(part.to(device).float() / 255.0) for part in torch.from_numpy(images).split(256)]
         descriptors, outputs = zip(*parts, strict=True)
-        return torch.cat(descriptors).numpy(), torch.cat(outputs).numpy()
+        return torch.cat(descriptors).cpu().numpy(), torch.cat(outputs).cpu().numpy()
 
 
 def fit_reader(
-    images: np.ndarray, targets: np.ndarray, effort: Effort = EFFORT, seed: int = 0, batch_size: int = 64
+    images: np.ndarray,
+    targets: np.ndarray,
+    effort: Effort = EFFORT,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
 ) -> Reader:
-    """A network that tells ``targets`` from faces: numbers (N,) float if they are floating, else classes (N,) int64."""
+    """A network, on ``device``, that tells ``targets`` from faces (N, 3, S, S) uint8: numbers (N,) float if they are
+    floating, else classes (N,) int64."""
     numbers = targets.dtype.kind == "f"
     wanted = torch.from_numpy(targets).float()[:, None] if numbers else torch.from_numpy(targets)
     with isolated_random_state(seed):
-        reader = Reader(effort.encoder, 1 if numbers else int(targets.max()) + 1)
+        reader = Reader(effort.encoder, 1 if numbers else int(targets.max()) + 1).to(device)
     random = derive_generator(seed, "reader")
     optimizer = torch.optim.AdamW(reader.parameters(), 2e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=effort.steps)
     for _ in range(effort.steps):
         rows = torch.randint(len(images), (batch_size,), generator=random)
-        _, found = reader(torch.from_numpy(images[rows.numpy()]).float() / 255.0)
-        loss = F.smooth_l1_loss(found, wanted[rows]) if numbers else F.cross_entropy(found, wanted[rows])
+        _, found = reader(torch.from_numpy(images[rows.numpy()]).to(device).float() / 255.0)
+        asked = wanted[rows].to(device)
+        loss = F.smooth_l1_loss(found, asked) if numbers else F.cross_entropy(found, asked)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -95,8 +104,10 @@ def cluster_people(descriptors: np.ndarray, clusters: int | None = None) -> np.n
     return found.astype(np.int64)
 
 
-def train_readers(data: str, size: int, seed: int = 0, effort: Effort = EFFORT) -> tuple[Reader, Reader]:
-    """The reader of yaws (in units of 90 degrees) and the reader of people."""
+def train_readers(
+    data: str, size: int, seed: int = 0, effort: Effort = EFFORT, device: torch.device | str = "cpu"
+) -> tuple[Reader, Reader]:
+    """The reader of yaws (in units of 90 degrees) and the reader of people, on ``device``."""
     options = {"image_size": round(MARGIN * size)}
     choice = parse_data(data)
     if choice.is_world:
@@ -105,8 +116,8 @@ def train_readers(data: str, size: int, seed: int = 0, effort: Effort = EFFORT) 
     named = choice.open("celeba", subjects=effort.people, **options, **({"photos": 8} if choice.is_world else {}))
     yaw = posed.table["yaw"].to_numpy(dtype=np.float64) / 90.0
     return (
-        fit_reader(_cut(posed, size), yaw, effort, seed),
-        fit_reader(_cut(named, size), label_ids(named.table["subject"])[0], effort, seed),
+        fit_reader(_cut(posed, size), yaw, effort, seed, device=device),
+        fit_reader(_cut(named, size), label_ids(named.table["subject"])[0], effort, seed, device=device),
     )
 
 
@@ -118,19 +129,27 @@ def fill_labels(images: np.ndarray, expression: np.ndarray, yaws: tuple[float, .
 
 
 def annotated(
-    sources: tuple[DataSource, ...], data: str, size: int, seed: int = 0, effort: Effort = EFFORT
+    sources: tuple[DataSource, ...],
+    data: str,
+    size: int,
+    seed: int = 0,
+    effort: Effort = EFFORT,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Faces, ...]:
-    """SFEW's parts with the missing labels filled in.
+    """SFEW's parts with the missing labels filled in by two networks that are trained on ``device`` first.
+
+    ``progress`` is called for each part with its pictures done and in all.
 
     Raises:
         TupleError: a row has an expression that is none of SFEW's seven.
     """
     expressions = [expression_codes(source.table, PROTOCOLS["sfew"].expressions) for source in sources]
-    readers = train_readers(data, size, seed, effort)
+    readers = train_readers(data, size, seed, effort, device)
     filled = []
     for source, expression in zip(sources, expressions, strict=True):
         unknown = FaceLabels(*[np.zeros(len(source), np.int64)] * 3)
-        faces = load_faces(source, "sfew", size, unknown)
+        faces = load_faces(source, "sfew", size, unknown, progress)
         labels = fill_labels(faces.images, expression, faces.yaws, *readers)
         filled.append(Faces(faces.images, labels, faces.expressions, faces.yaws))
     return tuple(filled)

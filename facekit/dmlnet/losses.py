@@ -149,7 +149,7 @@ class DynamicWeights:
         if len(self._means) < 2:
             return dict.fromkeys(self.tasks, self.total / len(self.tasks))
         before, last = self._means
-        rates = torch.where(before > 0, last / before.clamp(min=1e-12), 1.0)  # a loss that is gone makes no demand
+        rates = torch.where(before > 0, last / before.clamp(min=1e-12), 1.0)  # of a loss that is gone: it stands still
         shares = torch.softmax(rates / self.temperature, dim=0) * self.total
         return dict(zip(self.tasks, shares.tolist(), strict=True))
 

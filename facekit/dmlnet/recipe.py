@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facekit.data import DataError
 from facekit.dmlnet.baselines import IslandLoss
-from facekit.dmlnet.data import PROTOCOLS, Faces, load_faces, open_sources
-from facekit.dmlnet.labelling import Effort, annotated
+from facekit.dmlnet.data import PROTOCOLS, Faces
+from facekit.dmlnet.labelling import Effort
 from facekit.dmlnet.losses import BatchLabels, DynamicWeights, ProgressWeights, metric_losses
 from facekit.dmlnet.model import DENSE_STD, SOFTMAX_STD, DMLNet
 from facekit.dmlnet.tuples import FiveTupleSampler
+from facekit.nn import ENCODERS
+from facekit.nn.encoders import WEIGHTS
 from facekit.training import (
     ConfigError,
     EpochSampler,
@@ -29,7 +29,6 @@ from facekit.training import (
     Stream,
     TrainingConfig,
     Update,
-    World,
     load_weights,
     parse_config,
 )
@@ -112,12 +111,17 @@ class Recipe(TrainingConfig):
     def check(self) -> None:
         super().check()
         for name, known in (
-            ("preset", PRESETS), ("dataset", PROTOCOLS), ("metric", METRICS), ("weighting", WEIGHTINGS)
+            ("preset", PRESETS), ("dataset", PROTOCOLS), ("metric", METRICS), ("weighting", WEIGHTINGS),
+            ("encoder", ENCODERS), ("weights", WEIGHTS),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
         if self.channels not in (1, 3):
             raise ConfigError(f"channels is {self.channels}, expected 3 (face, eyes, mouth) or 1 (face)")
+        if self.channels == 3 and not self.encoder.startswith("resnet"):
+            raise ConfigError(f"encoder is {self.encoder!r}, expected a residual network where channels is 3")
+        if self.face_size < 3:
+            raise ConfigError(f"face_size is {self.face_size}, expected at least 3: a pixel for each third")
         if self.tuples and self.batch_size % 5:
             raise ConfigError(f"batch_size is {self.batch_size}, expected a multiple of 5: five-tuples stay whole")
 
@@ -148,37 +152,6 @@ class LaptopRecipe(Recipe):
 
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
 """The recipes that ``--preset`` names: ``paper`` and ``laptop``."""
-
-
-def make_faces(recipe: Recipe, **sizes: int) -> tuple[Faces, Faces]:
-    """Training and test faces that ``recipe`` names; SFEW's missing poses and identities are filled in.
-
-    Raises:
-        DataError, TupleError: the data does not exist or cannot be used.
-    """
-    size = recipe.face_size
-    sources = open_sources(recipe.data, recipe.dataset, size, recipe.subjects or None, **sizes)
-    if recipe.dataset == "sfew":
-        return annotated(sources, recipe.data, size, recipe.seed, recipe.labelling)
-    return tuple(load_faces(source, recipe.dataset, size) for source in sources)
-
-
-def open_faces(recipe: Recipe, world: World) -> tuple[Faces, Faces]:
-    """The faces of a run: made once by the first process, kept in ``out_dir/faces``, mapped into memory by all.
-
-    Raises:
-        ConfigError: the data that the settings name does not exist or cannot be used.
-    """
-    folder = Path(recipe.out_dir) / "faces"
-    if world.is_main and (recipe.restart or not (folder / "test" / "classes.json").exists()):
-        try:
-            for name, faces in zip(("train", "test"), make_faces(recipe), strict=True):
-                faces.save(folder / name)
-        except DataError as error:
-            raise ConfigError(str(error)) from error
-    if world.size > 1:
-        torch.distributed.barrier()
-    return Faces.load(folder / "train"), Faces.load(folder / "test")
 
 
 def build_network(recipe: Recipe, faces: Faces) -> DMLNet:

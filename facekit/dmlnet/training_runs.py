@@ -19,8 +19,9 @@ from facekit.dmlnet.data import Faces
 from facekit.dmlnet.evaluation import Answers, answer, images_per_second
 from facekit.dmlnet.labelling import Effort
 from facekit.dmlnet.model import DMLNet
+from facekit.dmlnet.opening import make_faces
 from facekit.dmlnet.published import STEPS
-from facekit.dmlnet.recipe import LaptopRecipe, Objective, Recipe, build_network, make_faces, network_update
+from facekit.dmlnet.recipe import LaptopRecipe, Objective, Recipe, build_network, network_update
 from facekit.training import TrainingLoop, distributed_run, read_metrics, seed_everything
 
 SCALES = {

@@ -196,6 +196,8 @@ def test_a_reader_learns_numbers_and_classes():
     assert np.corrcoef(yaw, level)[0, 1] > 0.9
     scores = fit_reader(images, (level > 0.5).astype(np.int64), effort).read(images)[1]
     assert (scores.argmax(1) == (level > 0.5)).mean() > 0.9
+    elsewhere = fit_reader(images, level, Effort(steps=1, encoder="resnet_tiny"), device="meta")
+    assert {parameter.device.type for parameter in elsewhere.parameters()} == {"meta"}
 
 
 def test_identity_clusters_are_of_frontal_faces_taken_for_the_expression(kdef):

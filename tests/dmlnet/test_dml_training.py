@@ -1,6 +1,7 @@
 """The recipe and ``book/dmlnet/train.py``: one process, two processes, a continued run, frozen branch, mistakes."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import launching
@@ -17,6 +18,7 @@ from facekit.dmlnet import (
     build_network,
     load_run,
     network_update,
+    open_faces,
     train_network,
 )
 from facekit.training import ConfigError, Step, World, load_checkpoint, parse_config, read_metrics
@@ -112,12 +114,30 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path, weighting):
         (("--dataset", "lfw"), "dataset is 'lfw', expected one of kdef"),
         (("--channels", 2), "channels is 2, expected 3 (face, eyes, mouth) or 1 (face)"),
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
+        (("--encoder", "vgg"), "encoder is 'vgg', expected one of resnet_tiny"),
+        (("--encoder", "swin_t"), "encoder is 'swin_t', expected a residual network"),
+        (("--face_size", 2), "face_size is 2, expected at least 3"),
         (("--data", "kdef=/nowhere", "--restart"), "there is nothing at /nowhere"),
     ],
 )
 def test_mistakes_get_one_sentence(folder, words, sentence):
     ((status, printed),) = train(folder, *words)
     assert status == 2 and sentence in printed and "Traceback" not in printed
+
+
+def test_faces_of_other_settings_are_not_taken_for_this_runs(tmp_path):
+    """An interrupted run leaves faces and no checkpoint, which alone would tell that they are of another data set."""
+    here = {"subjects": 6, "out_dir": str(tmp_path)}
+    world = World(0, 1, torch.device("cpu"))
+    first, _ = open_faces(recipe(**here), world)
+    (again, _), changed = open_faces(recipe(**here, steps=9, seed=1), world), recipe(**here, dataset="multipie")
+    assert np.array_equal(first.images, again.images)
+    with pytest.raises(ConfigError, match="faces made with dataset 'kdef', this run has 'multipie'"):
+        open_faces(changed, world)
+    other, _ = open_faces(replace(changed, restart=True), world)
+    assert "squint" in other.expressions and "squint" in open_faces(changed, world)[0].expressions
+    (tmp_path / "faces" / "test" / "classes.json").unlink()
+    assert len(open_faces(recipe(**here), world)[0]) == len(first), "what was not finished is made anew"
 
 
 def test_the_pose_branch_stands_still_at_first_and_its_loss_does_not_count():

@@ -1,0 +1,97 @@
+"""The faces of a run: made once, kept in the folder of the run, mapped into memory by all of its processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import torch.distributed as dist
+from tqdm import tqdm
+
+from facekit.data import DataError
+from facekit.dmlnet.data import Faces, load_faces, open_sources
+from facekit.dmlnet.labelling import annotated
+from facekit.dmlnet.recipe import Recipe
+from facekit.training import ConfigError, World, config_to_dict, distributed_run
+
+_SETTINGS = ("data", "dataset", "subjects", "face_size")
+"""What faces depend on; those of SFEW also on how they are labelled."""
+_LONGEST = timedelta(days=1)
+"""Other processes wait so long for the faces of a large set."""
+
+
+def make_faces(recipe: Recipe, progress: Callable[[int, int], None] | None = None, **sizes: int) -> tuple[Faces, Faces]:
+    """Training and test faces that ``recipe`` names; SFEW's missing poses and identities are filled in.
+
+    Args:
+        recipe: of the run.
+        progress: called for each of the two parts with its faces done and in all.
+        sizes: of the twin, where they differ from the published ones.
+
+    Raises:
+        DataError, TupleError: the data does not exist or cannot be used.
+    """
+    size = recipe.face_size
+    sources = open_sources(recipe.data, recipe.dataset, size, recipe.subjects or None, **sizes)
+    if recipe.dataset != "sfew":
+        return tuple(load_faces(source, recipe.dataset, size, progress=progress) for source in sources)
+    with distributed_run(recipe) as world:
+        return annotated(sources, recipe.data, size, recipe.seed, recipe.labelling, world.device, progress)
+
+
+def open_faces(recipe: Recipe, world: World) -> tuple[Faces, Faces]:
+    """The faces of a run: made once by the first process, kept in ``out_dir/faces``, mapped into memory by all.
+
+    Raises:
+        ConfigError: the data that the settings name does not exist or cannot be used, or the folder holds the faces of
+            other settings.
+    """
+    folder = Path(recipe.out_dir) / "faces"
+    others = dist.new_group(backend="gloo", timeout=_LONGEST) if world.size > 1 else None
+    if world.is_main:
+        _make_once(recipe, folder)
+    if others is not None:
+        dist.barrier(others)
+    return Faces.load(folder / "train"), Faces.load(folder / "test")
+
+
+def _make_once(recipe: Recipe, folder: Path) -> None:
+    complete, record, settings = folder / "test" / "classes.json", folder / "settings.json", _settings(recipe)
+    if complete.exists() and not recipe.restart:
+        _compare(settings, record)
+        return
+    complete.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(settings), encoding="utf-8")
+    with tqdm(desc="making faces", unit="face", disable=not recipe.progress) as bar:
+
+        def made(done: int, total: int) -> None:
+            if done <= bar.n:  # the next part
+                bar.reset()
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            for name, faces in zip(("train", "test"), make_faces(recipe, made), strict=True):
+                faces.save(folder / name)
+        except DataError as error:
+            raise ConfigError(str(error)) from error
+
+
+def _settings(recipe: Recipe) -> dict:
+    names = _SETTINGS if recipe.dataset != "sfew" else (*_SETTINGS, "seed", "labelling")
+    found = config_to_dict(recipe)
+    return json.loads(json.dumps({name: found[name] for name in names}))
+
+
+def _compare(settings: dict, record: Path) -> None:
+    """Raise ConfigError where the record names other settings; faces without a record are taken as they are."""
+    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else settings
+    for name in sorted(settings.keys() | before.keys()):
+        if settings.get(name) != before.get(name):
+            raise ConfigError(
+                f"{record.parent} holds faces made with {name} {before.get(name)!r}, this run has "
+                f"{settings.get(name)!r}; set it back, choose another out_dir, or start again with --restart True"
+            )
