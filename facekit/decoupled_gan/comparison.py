@@ -22,7 +22,9 @@ SCALES: dict[str, Recipe] = {
     "notebook": LaptopRecipe(
         share=0.1, num_vertices=1000, image_size=32, steps=450, weights=LossWeights(regularizer=40.0)
     ),
-    "small": LaptopRecipe(),
+    "small": LaptopRecipe(
+        share=1.0, num_vertices=1000, image_size=32, steps=600, weights=LossWeights(regularizer=40.0)
+    ),
     "paper": Recipe(),
 }
 """Settings of the adversarial model at each scale, when it is trained alone."""
@@ -68,10 +70,10 @@ SIZES = {
         *(1000, 200, 20, 20, 3, 150, 0.13),
     ),
     "small": Sizes(
-        LaptopRecipe.steps,
-        AutoencoderRecipe(steps=3000, batch_size=32, image_size=48),
-        replace(LAPTOP_JUDGE, image_size=112, meshes=3000, steps=1500),
-        *(10_000, 1000, 100, 100, 12, 400, 0.25),
+        600,
+        AutoencoderRecipe(steps=600, batch_size=32, image_size=32),
+        replace(LAPTOP_JUDGE, meshes=2000, steps=1000),
+        *(10_000, 1000, 50, 50, 12, 400, 0.25),
     ),
     "paper": Sizes(
         Recipe.steps, AutoencoderRecipe(batch_size=64), JudgeSettings(), *(10_000, 1000, 100, 100, 12, 1000, 1.0)
