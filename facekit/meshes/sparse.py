@@ -45,7 +45,8 @@ class SparseOperator(nn.Module):
         if x.dim() == 2:
             return self._multiply(x)
         columns = x.movedim(-2, 0)
-        return self._multiply(columns.reshape(self.shape[1], -1)).view(-1, *columns.shape[1:]).movedim(0, -2)
+        product = self._multiply(columns.flatten(1))
+        return product.view(self.shape[0], *columns.shape[1:]).movedim(0, -2)
 
     def _multiply(self, dense: Tensor) -> Tensor:
         rows = (self.pointers, self.columns, self.values)
@@ -73,7 +74,7 @@ def _row_sums(dense: Tensor, pointers: Tensor, columns: Tensor, values: Tensor) 
     """Weighted sum of the rows of `dense` that each sparse row points at. `embedding_bag` is that kernel, and on the
     CPU several times faster than `torch.sparse.mm`."""
     working = dense if dense.dtype in (torch.float32, torch.float64) else dense.float()
-    if columns.numel() == 0:
+    if columns.numel() == 0 or dense.numel() == 0:
         return dense.new_zeros(pointers.numel() - 1, dense.shape[1])
     sums = F.embedding_bag(
         columns, working, pointers, mode="sum", per_sample_weights=values.to(working.dtype), include_last_offset=True

@@ -57,6 +57,15 @@ def test_an_empty_matrix_gives_zero():
     assert torch.equal(apply_sparse(matrix, torch.randn(2, 7, 4)), torch.zeros(2, 3, 4))
 
 
+def test_an_empty_batch_stays_empty():
+    _, matrix = random_matrix()
+    x = torch.zeros(0, 7, 3, dtype=torch.float64, requires_grad=True)
+    result = apply_sparse(matrix, x)
+    assert result.shape == (0, 5, 3)
+    result.sum().backward()
+    assert x.grad.shape == x.shape
+
+
 def test_wrong_sizes_and_layouts_are_refused():
     dense, matrix = random_matrix()
     with pytest.raises(ValueError, match=r"\(5, 7\) cannot multiply"):
