@@ -67,8 +67,7 @@ def weak_perspective(vertices: Tensor, pose: Tensor) -> Tensor:
         RenderError: if a shape does not fit.
     """
     _check_vertices(vertices)
-    if pose.dim() != 2 or pose.shape[-1] != 6 or pose.shape[0] not in (1, vertices.shape[0]):
-        raise RenderError(f"pose must be ({vertices.shape[0]}, 6), found {tuple(pose.shape)}.")
+    _check_rows("pose", pose, vertices.shape[0], (6,))
     rotated = vertices @ rotation_matrix(pose[:, :3]).mT
     scale = pose[:, 3:4]
     x = torch.addcmul(pose[:, 4:5], rotated[..., 0], scale)
@@ -91,16 +90,24 @@ def perspective(
 
     Args:
         vertices: (B, V, 3) in millimetres.
-        rotation: (B, 3, 3).
+        rotation: (B, 3, 3); here and in the next two, one row serves the whole batch.
         translation: (B, 3) in millimetres; t_z is negative for a face in front of the camera.
         focal: focal length in pixels, one number or (B,).
         image_size: side of a square image, or (height, width).
 
     Returns:
         screen (B, V, 3).
+
+    Raises:
+        RenderError: if a shape does not fit.
     """
     _check_vertices(vertices)
     height, width = image_shape(image_size)
+    batch = vertices.shape[0]
+    _check_rows("rotation", rotation, batch, (3, 3))
+    _check_rows("translation", translation, batch, (3,))
+    if isinstance(focal, Tensor) and focal.dim():
+        _check_rows("focal", focal, batch, ())
     seen = vertices @ rotation.mT + translation[:, None]
     depth = -seen[..., 2]
     tiny = torch.finfo(depth.dtype).eps
@@ -114,6 +121,11 @@ def perspective(
 def _check_vertices(vertices: Tensor) -> None:
     if vertices.dim() != 3 or vertices.shape[-1] != 3:
         raise RenderError(f"vertices must be (B, V, 3), found {tuple(vertices.shape)}.")
+
+
+def _check_rows(name: str, values: Tensor, batch: int, row: tuple[int, ...]) -> None:
+    if tuple(values.shape) not in ((1, *row), (batch, *row)):
+        raise RenderError(f"{name} must be {(batch, *row)}, found {tuple(values.shape)}.")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """Checks of what enters the renderer, made once before any work starts."""
 
+from collections.abc import Iterable
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
@@ -25,31 +28,59 @@ def check_screen(screen: Tensor, faces: Tensor) -> None:
         raise RenderError(f"faces are on {faces.device} and screen is on {screen.device}; both must be on one device.")
 
 
-def check_faces(faces: Tensor, num_vertices: int) -> None:
-    """Check that ``faces`` is (F, 3) int64 with indices in [0, num_vertices).
+def check_faces(faces: Tensor, num_vertices: int, name: str = "faces") -> None:
+    """Check that ``faces``, called ``name`` in the message, is (F, 3) int64 with indices in [0, num_vertices).
 
     Raises:
         RenderError: if it is not.
     """
     if faces.dim() != 2 or faces.shape[-1] != 3 or faces.dtype != torch.int64:
-        raise RenderError(f"faces must be an int64 tensor (F, 3), found {_describe(faces)}.")
+        raise RenderError(f"{name} must be an int64 tensor (F, 3), found {_describe(faces)}.")
     if faces.numel() and (int(faces.min()) < 0 or int(faces.max()) >= num_vertices):
         raise RenderError(
-            f"faces hold vertex indices from {int(faces.min())} to {int(faces.max())}, "
+            f"{name} hold vertex indices from {int(faces.min())} to {int(faces.max())}, "
             f"expected 0 to {num_vertices - 1} for {num_vertices} vertices."
         )
+
+
+def check_uv(uv: Tensor, uv_faces: Tensor, num_faces: int) -> None:
+    """Check texture coordinates (V', 2) and the triangles (num_faces, 3) that index them.
+
+    Raises:
+        RenderError: if a shape or an index does not fit.
+    """
+    if uv.dim() != 2 or uv.shape[1] != 2:
+        raise RenderError(f"uv must be (V, 2), found {tuple(uv.shape)}.")
+    if len(uv_faces) != num_faces:
+        raise RenderError(f"uv_faces must be ({num_faces}, 3), one for each face, found {tuple(uv_faces.shape)}.")
+    check_faces(uv_faces, len(uv), "uv_faces")
+
+
+def check_background(background: Tensor | float, shape: tuple[int, int, int, int]) -> None:
+    """Check that a background is a number, or spreads over pictures of ``shape`` (B, 3, H, W).
+
+    Raises:
+        RenderError: if it does not.
+    """
+    found = tuple(background.shape) if isinstance(background, Tensor) else ()
+    padded = (1,) * (len(shape) - len(found)) + found
+    if len(padded) > len(shape) or any(size not in (1, wanted) for size, wanted in zip(padded, shape, strict=False)):
+        raise RenderError(f"background must be a number or {shape}, found {found}.")
 
 
 def image_shape(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """(height, width) in pixels from one number for a square image or from a pair.
 
     Raises:
-        RenderError: if a side is smaller than one pixel.
+        RenderError: if it is neither, or a side is smaller than one pixel.
     """
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    sides = tuple(image_size) if isinstance(image_size, Iterable) else (image_size, image_size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+        raise RenderError(f"image_size must be a whole number of pixels or (height, width), found {image_size}.")
+    height, width = (int(side) for side in sides)
     if height < 1 or width < 1:
         raise RenderError(f"image_size must be at least one pixel on each side, found {image_size}.")
-    return int(height), int(width)
+    return height, width
 
 
 def _describe(tensor: Tensor) -> str:

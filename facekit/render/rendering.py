@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from facekit.meshes import linear_to_srgb, vertex_normals
 from facekit.render.camera import PerspectiveCamera, WeakPerspectiveCamera
-from facekit.render.checks import RenderError, check_faces, image_shape
+from facekit.render.checks import RenderError, check_background, check_faces, check_uv, image_shape
 from facekit.render.fragments import Fragments
 from facekit.render.interpolation import interpolate
 from facekit.render.rasterizer import rasterize
@@ -88,6 +88,7 @@ def render_mesh(
     height, width = image_shape(image_size)
     check_faces(faces, vertices.shape[1])
     check_light(light, vertices.shape[0])
+    check_background(background, (vertices.shape[0], 3, height, width))
     camera = WeakPerspectiveCamera(pose) if isinstance(pose, Tensor) else pose
     screen = camera.project(vertices, (height, width))
     fragments = rasterize(
@@ -120,8 +121,10 @@ def _surface(
     if albedo.dim() == 4:
         if uv is None:
             raise RenderError("an albedo texture (B, 3, H, W) needs uv (V, 2), found none.")
+        uv_faces = faces if uv_faces is None else uv_faces
+        check_uv(uv, uv_faces, len(faces))
         normals = interpolate(fragments, faces, normals)
-        uv_image = interpolate(fragments, faces if uv_faces is None else uv_faces, uv)
+        uv_image = interpolate(fragments, uv_faces, uv)
         texels = sample_texture(albedo, uv_image)
         return functional.normalize(normals, dim=1), texels * fragments.mask[:, None]
     if albedo.shape[-2:] != normals.shape[-2:] or albedo.shape[0] not in (1, len(normals)):

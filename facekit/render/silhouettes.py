@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
+from facekit.meshes.sparse import edit_count
 from facekit.render.fragments import Fragments
 from facekit.render.interpolation import gather_columns
 from facekit.render.zbuffer import EMPTY, sort_keys
@@ -51,8 +52,9 @@ class _Crossings:
 
 def mesh_edges(faces: Tensor) -> MeshEdges:
     """Edges of triangles (F, 3), kept for as long as ``faces`` lives, since sorting them costs more than an image."""
-    if faces not in _known or _known[faces][0] != faces._version:
-        _known[faces] = (faces._version, _build_edges(faces))
+    state = edit_count(faces)
+    if faces not in _known or _known[faces][0] != state:
+        _known[faces] = (state, _build_edges(faces))
     return _known[faces][1]
 
 
@@ -85,6 +87,8 @@ def antialias(image: Tensor, fragments: Fragments, screen: Tensor, faces: Tensor
     Returns:
         (B, C, H, W), changed in the pixels next to an outline alone; gradients reach the image and the vertices.
     """
+    if not (len(image) and len(faces)):
+        return image
     batch, channels, height, width = image.shape
     crossings = _visible_crossings(fragments, screen, mesh_edges(faces), faces)
     columns = image.transpose(0, 1).reshape(channels, -1)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from render_scenes import grid_mesh, naive_rasterize, random_scene
@@ -197,5 +198,9 @@ def test_what_does_not_fit_is_named():
         rasterize(screen, faces, 8, backend="metal")
     with pytest.raises(RenderError, match="image_size"):
         rasterize(screen, faces, (8, 0))
+    for size in (8.5, (8, 8, 8), "8", (8, 2.0)):
+        with pytest.raises(RenderError, match="image_size must be a whole number of pixels or"):
+            rasterize(screen, faces, size)
+    assert rasterize(screen, faces, np.int64(8)).shape == (1, 8, 8)
     with pytest.raises(RenderError, match="near must be positive"):
         rasterize(screen, faces, 8, perspective=True, near=0.0)

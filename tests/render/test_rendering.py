@@ -184,6 +184,29 @@ def test_what_does_not_fit_is_named():
         render_mesh(vertices, faces, albedo, pose, light[[0, 0, 0]], SIZE)
     with pytest.raises(RenderError, match="vertex indices"):
         render_mesh(vertices[:, :100], faces, albedo[:, :100], pose, light, SIZE)
+    texture, uv = torch.zeros(1, 3, 4, 4).double(), torch.rand(162, 2).double()
+    with pytest.raises(RenderError, match="uv_faces hold vertex indices from 0 to 161, expected 0 to 99"):
+        render_mesh(vertices, faces, texture, pose, light, SIZE, uv=uv[:100])
+    with pytest.raises(RenderError, match=r"uv must be \(V, 2\), found \(162, 1\)"):
+        render_mesh(vertices, faces, texture, pose, light, SIZE, uv=uv[:, :1])
+    with pytest.raises(RenderError, match=r"uv_faces must be \(320, 3\), one for each face, found \(319, 3\)"):
+        render_mesh(vertices, faces, texture, pose, light, SIZE, uv=uv, uv_faces=faces[1:])
+    with pytest.raises(RenderError, match=r"background must be a number or \(2, 3, 20, 20\), found \(2, 3, 8, 8\)"):
+        render_mesh(vertices, faces, albedo, pose, light, SIZE, background=torch.zeros(2, 3, 8, 8))
+
+
+def test_nothing_to_draw_is_the_background():
+    vertices, faces, albedo, pose, light = scene(2)
+    none = render_mesh(vertices, faces[:0], albedo, pose, light, SIZE, background=0.25)
+    assert none.image.eq(0.25).all() and not none.mask.any()
+    nobody = render_mesh(vertices[:0], faces, albedo[:0], pose[:1], light[:1], SIZE)
+    assert nobody.image.shape == (0, 3, SIZE, SIZE) and nobody.mask.shape == (0, 1, SIZE, SIZE)
+
+
+def test_inside_inference_mode():
+    expected = render_mesh(*scene(1), SIZE).image
+    with torch.inference_mode():
+        assert_close(render_mesh(*scene(1), SIZE).image, expected)
 
 
 def test_a_real_face(ict_path):
