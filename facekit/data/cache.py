@@ -156,15 +156,18 @@ def load_all(
     """
     if len(source) == 0:
         raise DataError(f"{source.name}: there is no row to load")
-    parts: list[Sample] = []
+    everything: Sample = {}
     for start in range(0, len(source), block):
         sample = source.batch(np.arange(start, min(start + block, len(source))))
         check_outputs(source.name, outputs, sample)
-        kept = {key: sample[key] for key in outputs or sample}
-        parts.append({key: to_bytes(value) if key in _EIGHT_BITS else value for key, value in kept.items()})
+        for key in outputs or sample:
+            value = to_bytes(sample[key]) if key in _EIGHT_BITS else sample[key]
+            if not start:
+                everything[key] = value.new_empty(len(source), *value.shape[1:])
+            everything[key][start : start + len(value)] = value
         if progress is not None:
             progress(min(start + block, len(source)), len(source))
-    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+    return everything
 
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:

@@ -44,24 +44,31 @@ class SupervisedSettings:
 def supervised_scores(
     faces: LabelledFaces, settings: SupervisedSettings = SupervisedSettings(), seed: int = 0
 ) -> Scores:
-    """F1 of the encoder trained from nothing on each fold's training people, end to end."""
+    """F1 of the encoder trained from nothing on each fold's training people, end to end; on a GPU if there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
 
     def predict(train: Tensor, test: Tensor) -> Tensor:
-        network = fit_supervised(faces, train, settings, seed)
+        network = fit_supervised(faces, train, settings, seed, device)
         with torch.no_grad():
-            parts = [network(normalize(to_unit_range(faces.images[rows]))) for rows in test.split(256)]
+            parts = [network(normalize(to_unit_range(faces.images[rows].to(device)))) for rows in test.split(256)]
         return torch.cat(parts) >= 0.0
 
     return cross_validated(faces, predict)
 
 
-def fit_supervised(faces: LabelledFaces, rows: Tensor, settings: SupervisedSettings, seed: int = 0) -> nn.Module:
-    """The encoder and a linear layer, trained on some rows of the labelled faces."""
+def fit_supervised(
+    faces: LabelledFaces,
+    rows: Tensor,
+    settings: SupervisedSettings,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """The encoder and a linear layer, trained on some rows of the labelled faces; weights and batches on the device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = Encoder(settings.encoder)
-        network = nn.Sequential(encoder, nn.Linear(encoder.dim, len(faces.units))).train()
-    weights = positive_weights(faces.present[rows], faces.coded[rows], settings.balance)
+        network = nn.Sequential(encoder, nn.Linear(encoder.dim, len(faces.units))).train().to(device)
+    weights = positive_weights(faces.present[rows], faces.coded[rows], settings.balance).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     steps = settings.epochs * -(-len(rows) // settings.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
@@ -72,9 +79,8 @@ def fit_supervised(faces: LabelledFaces, rows: Tensor, settings: SupervisedSetti
                 continue
             seeds = torch.from_numpy(derive_seeds(seed, "supervised", epoch, part.numpy()))
             view = random_view({"image": to_unit_range(faces.images[part])}, seeds, settings.view, "supervised")
-            loss = unit_cross_entropy(
-                network(normalize(view["image"])), faces.present[part], faces.coded[part], weights
-            )
+            present, coded = faces.present[part].to(device), faces.coded[part].to(device)
+            loss = unit_cross_entropy(network(normalize(view["image"].to(device))), present, coded, weights)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

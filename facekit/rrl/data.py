@@ -90,7 +90,8 @@ class LabelledFaces:
 
     Attributes:
         images: (N, 3, H, W) uint8.
-        landmarks: (N, 68, 2) in pixels.
+        landmarks: (N, 68, 2) in pixels, NaN where the data set does not mark them (BP4D: jaw, inner corners of the
+            mouth, frames in which tracking failed).
         present, coded: (N, K) bool.
         folds: pairs of row numbers (train, test); no person is in both.
         units: the K AUs.
@@ -133,9 +134,8 @@ def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes
     folds = published_folds(source.table, name) if "fold" in source.table else []
     if len(folds) < 3 or min(len(test) for _, test in folds) < len(source) / 10:
         folds = subject_folds(source.table, 3, seed=0)
-    everything = load_all(source, OUTPUTS)
-    units = UNIT_PROTOCOLS[name].units
-    return LabelledFaces(everything["image"], everything["landmarks"], present, coded, tuple(folds), units)
+    images, landmarks = _load(source, is_world=parse_data(data).is_world)
+    return LabelledFaces(images, landmarks, present, coded, tuple(folds), UNIT_PROTOCOLS[name].units)
 
 
 def label_relation(data: str, name: str, seed: int = 0, **sizes: int) -> Tensor:
@@ -163,6 +163,18 @@ def _open(data: str, name: str, image_size: int, seed: int, **sizes: int) -> Dat
     choice = parse_data(data)
     options = {"outputs": OUTPUTS, "seed": seed, **sizes} if choice.is_world else {}
     return choice.open(name, image_size=image_size, **options)
+
+
+def _load(source: DataSource, is_world: bool) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, H, W) in 8 bits and landmarks (N, 68, 2); those that a copy calls invisible are NaN.
+
+    A twin knows where its hidden landmarks are, as a detector guesses them.
+    """
+    marks = () if is_world or "landmarks_visible" not in source[0] else ("landmarks_visible",)
+    found = load_all(source, (*OUTPUTS, *marks))
+    if marks:
+        found["landmarks"] = found["landmarks"].where(found["landmarks_visible"][..., None], torch.nan)
+    return found["image"], found["landmarks"]
 
 
 def _labels(table: pd.DataFrame, name: str) -> tuple[Tensor, Tensor]:

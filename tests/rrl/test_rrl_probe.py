@@ -13,6 +13,7 @@ from facekit.rrl import (
     always_present,
     encode,
     fit_probe,
+    fit_supervised,
     label_relation,
     labelled_faces,
     positive_weights,
@@ -132,6 +133,12 @@ def test_always_yes_scores_what_rates_say(faces):
     scores = always_present(made).by_unit
     assert scores[0] == pytest.approx(100 * float(2 * rate[0] / (1 + rate[0])), abs=4)
     assert scores[2] == 0
+
+
+def test_supervised_training_is_on_the_device_with_all_that_it_needs(faces):
+    """On tensors without numbers, which do not mix with others."""
+    network = fit_supervised(faces, torch.arange(8), SupervisedSettings(epochs=1), device="meta")
+    assert all(weight.grad.device.type == "meta" for weight in network.parameters())
 
 
 def test_supervised_training_runs_on_every_fold(faces):

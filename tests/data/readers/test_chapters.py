@@ -1,6 +1,7 @@
 """A copy of a data set, or data of one's own, in a chapter: what the papers' rooms ask for is there."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,21 @@ def test_disfa_in_rrl(tmp_path):
     assert len(faces.folds) == 3 and all(len(test) == 6 for _, test in faces.folds)
     levels = np.array([(1 + unit) % 6 for unit in faces.units])
     assert faces.present[0].tolist() == (levels >= 2).tolist()
+
+
+def test_bp4d_in_rrl_knows_which_landmarks_it_has(tmp_path):
+    """Neither the inner corners of the mouth nor a frame that was not tracked pull a region towards the corner."""
+    scan_trees.bp4d(tmp_path)
+    for file in list(tmp_path.rglob("F001*")):  # a third person
+        copy = shutil.copytree if file.is_dir() else shutil.copy
+        copy(file, file.with_name(file.name.replace("F001", "F002")))
+    faces = labelled_faces(f"bp4d={tmp_path}", "bp4d", 32)
+    known = faces.landmarks.isfinite().all(dim=2)
+    tracked = torch.tensor([True, True, False, True, True] * 3)
+    assert (known.any(dim=1) == tracked).all() and (known[tracked].sum(dim=1) == 49).all()
+    assert not known[:, [0, 16, 60, 64]].any()
+    maps = faces.attention()
+    assert (maps.amax(dim=(1, 2, 3)) > 0).tolist() == tracked.tolist()
 
 
 def test_emotionet_in_rrl_needs_landmarks(tmp_path):
