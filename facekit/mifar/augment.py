@@ -48,7 +48,10 @@ RIGHT = Distortion(shift=0.03, offset=0.08, erased=0.3)
 
 
 def distorted(images: Tensor, kind: Distortion, draws: Tensor) -> Tensor:
-    """Distorted versions of images (B, C, H, W) in [0, 1]; ``draws`` (B, DRAWS) are uniform in [0, 1)."""
+    """Distorted versions of images (B, C, H, W) in [0, 1]; ``draws`` (B, DRAWS) are uniform in [0, 1).
+
+    All channels are pictures here: normals are moved and mirrored with their pixels, their directions are not turned.
+    """
     both = 2 * draws - 1
     angle = torch.deg2rad(kind.turn * both[:, 0])
     zoom = 1 + kind.zoom * both[:, 1]

@@ -28,7 +28,8 @@ def pretrain(
 ) -> tuple[MiFaR, list[dict[str, float]]]:
     """Train on images in memory, whose labels are taken away first; return the networks and the lines of the metrics.
 
-    Nothing is kept on disk. ``watch(step, model)`` is called every ``watch_every`` steps.
+    Nothing is kept on disk. ``watch(step, model)`` is called after steps 0 (the first), ``watch_every``, 2
+    ``watch_every`` and so on.
     """
     if recipe.batch_size > len(train):
         raise ConfigError(f"batch_size is {recipe.batch_size}, but there are {len(train)} scans to train on")
