@@ -34,6 +34,7 @@ from facekit.training.checkpoint import (
     load_weights,
     save_checkpoint,
     save_weights,
+    why_unwritable,
     write_atomically,
 )
 from facekit.training.collectives import (
@@ -116,6 +117,7 @@ __all__ = [
     "seed_everything",
     "synchronize_batch_norm",
     "synchronize_gradients",
+    "why_unwritable",
     "world_size",
     "write_atomically",
 ]

@@ -42,6 +42,18 @@ def write_atomically(path: str | Path, write: Callable[[Any], None]) -> None:
     _flush_folder(path.parent)
 
 
+def why_unwritable(folder: str | Path) -> str | None:
+    """Why nothing can be written to ``folder``, which need not exist yet; None where nothing speaks against it.
+
+    Asked before a long computation, so that its result is not lost at the end. Nothing is made.
+    """
+    folder = Path(folder).absolute()
+    existing = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not os.path.isdir(existing):
+        return f"{existing} is no folder"
+    return None if os.access(existing, os.W_OK | os.X_OK) else f"there is no permission to write to {existing}"
+
+
 def _flush_folder(folder: Path) -> None:
     """Make a rename inside ``folder`` survive a power cut (where the system can)."""
     if os.name == "posix":

@@ -11,7 +11,7 @@ the overlap of communication with the backward pass.
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -123,20 +123,19 @@ class TrainingLoop:
 
     def _train(self) -> None:
         config, state = self.config, self._state
-        progress = Progress(config.steps, state.step, config.progress and self.world.is_main)
         started = time.perf_counter() - state.seconds
-        for index in range(state.step, config.steps):
-            values = self._step(index)
-            state.step, state.seconds = index + 1, time.perf_counter() - started
-            evaluated = self._due(config.evaluate_every)
-            if evaluated:
-                values |= self._evaluated()
-            if evaluated or self._due(config.log_every):
-                self._write(values)
-            if self._due(config.save_every):
-                self._save()
-            progress.advance({name: value for name, value in values.items() if name.endswith("/loss")})
-        progress.close()
+        with closing(Progress(config.steps, state.step, config.progress and self.world.is_main)) as progress:
+            for index in range(state.step, config.steps):
+                values = self._step(index)
+                state.step, state.seconds = index + 1, time.perf_counter() - started
+                evaluated = self._due(config.evaluate_every)
+                if evaluated:
+                    values |= self._evaluated()
+                if evaluated or self._due(config.log_every):
+                    self._write(values)
+                if self._due(config.save_every):
+                    self._save()
+                progress.advance({name: value for name, value in values.items() if name.endswith("/loss")})
         if self.world.is_main:
             save_weights(Path(config.out_dir) / "weights.pt", self.models, self.average)
 

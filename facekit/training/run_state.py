@@ -59,7 +59,7 @@ class RunState:
         The first process reads and sends to the others, so that machines need no common file system.
 
         Raises:
-            CheckpointError: in all processes, with the same sentence.
+            CheckpointError: in all processes, with the same sentence; also where ``folder`` cannot be written.
         """
         found = self._read(folder) if self.world.is_main else None
         if self.world.size > 1:
@@ -84,6 +84,8 @@ class RunState:
             return found
         except CheckpointError as error:
             return str(error)
+        except OSError as error:
+            return f"out_dir {self.config.out_dir!r} cannot be used: {error.strerror or error} ({error.filename})"
 
     def _compare_settings(self, path: Path, content: Mapping[str, Any]) -> None:
         ours, theirs = config_to_dict(self.config), content["config"]

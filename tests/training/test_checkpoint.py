@@ -19,6 +19,7 @@ from facekit.training import (
     load_weights,
     save_checkpoint,
     save_weights,
+    why_unwritable,
     write_atomically,
 )
 
@@ -35,6 +36,15 @@ def test_what_is_written_is_read(path: Path) -> None:
     state = load_checkpoint(path)
     assert torch.equal(state["x"], STATE["x"]) and state["nested"] == STATE["nested"]
     assert [p.name for p in path.parent.iterdir()] == ["a.pt"]
+
+
+def test_a_folder_that_cannot_be_written_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert why_unwritable(tmp_path) is None and why_unwritable(tmp_path / "not" / "yet") is None
+    (tmp_path / "file").write_text("")
+    assert why_unwritable(tmp_path / "file" / "run") == f"{tmp_path / 'file'} is no folder"
+    assert not (tmp_path / "not").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    assert why_unwritable(tmp_path / "run") == f"there is no permission to write to {tmp_path}"
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, -1])

@@ -395,3 +395,39 @@ def test_the_command_line_prints_one_sentence(monkeypatch: pytest.MonkeyPatch, c
         with pytest.raises(SystemExit) as ended:
             command_line(lambda config: None, TrainingConfig)
         assert ended.value.code == 2 and capsys.readouterr().err == expected
+
+
+def test_the_command_line_refuses_a_folder_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("sys.argv", ["train.py", "--out_dir", str(tmp_path / "file" / "run")])
+    with pytest.raises(SystemExit) as ended:
+        command_line(lambda config: pytest.fail("the run began"), TrainingConfig)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("file is no folder; choose another with --out_dir\n")
+    with pytest.raises(CheckpointError, match=r"out_dir .*run' cannot be used: Not a directory \(.*file"):
+        line_loop(config_in(tmp_path / "file" / "run")).run()
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def stop(config: TrainingConfig) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    monkeypatch.setattr("sys.argv", ["train.py", "--out_dir", str(folder), "--steps", "90"])
+    for said in (
+        "stopped before the first checkpoint; the same command starts anew (save_every is 500)\n",
+        "stopped; the same command goes on from step 70 of 90\n",
+    ):
+        with pytest.raises(SystemExit) as ended:
+            command_line(stop, TrainingConfig)
+        assert ended.value.code == 130 and capsys.readouterr().err == said
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoints" / "step-00000070.pt").write_text("")
+    monkeypatch.setattr("sys.argv", [*"train.py --restart True --out_dir".split(), str(folder)])
+    with pytest.raises(SystemExit):
+        command_line(stop, TrainingConfig)
+    assert "the same command without --restart goes on from step 70" in capsys.readouterr().err
