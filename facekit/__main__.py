@@ -32,7 +32,7 @@ from facekit.training import TrainingError
 def main(argv: list[str] | None = None) -> int:
     """Run the command line ``argv`` and return the exit status.
 
-    2 for a request that does not fit; ``data`` commands return 1 if files are damaged or missing.
+    2 for a request that does not fit, 130 after Ctrl-C; ``data`` commands return 1 if files are damaged or missing.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -45,6 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ExperimentError, DataError, FaceModelError, ManifestError, TrainingError) as error:
         print(f"facekit: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("facekit: interrupted; the same command at the same commit keeps the seeds that are measured", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from facekit.data import DataError, ManifestError
 from facekit.experiments.registry import SCALES, ExperimentError
 from facekit.morphable import FaceModelError
-from facekit.training import TrainingError, write_atomically
+from facekit.training import TrainingError, why_unwritable, write_atomically
 
 
 def figure_command(
@@ -46,6 +46,8 @@ def figure_command(
         parser.error(f"--out {asked.out}: expected the name of an .npz file")
     if not asked.out.parent.is_dir():
         parser.error(f"--out {asked.out}: there is no folder {asked.out.parent}")
+    if reason := why_unwritable(asked.out.parent):
+        parser.error(f"--out {asked.out}: {reason}")
     try:
         arrays = make(data=asked.data, scale=asked.scale, seed=asked.seed)
     except (DataError, FaceModelError, ManifestError, ExperimentError, TrainingError) as error:

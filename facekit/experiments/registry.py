@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from facekit.experiments.results import build_result, earlier_result, runs_of, write_json
+from facekit.training import why_unwritable
 
 PAPER_ROOMS = ("decoupled_gan", "reconstruction", "mifar", "dmlnet", "rrl")
 """The rooms of the five papers, in the order of the book."""
@@ -139,7 +140,8 @@ def run_experiment(
         restart: measure all seeds, whatever ``out`` holds.
 
     Raises:
-        ExperimentError: if the id or the scale is not known, or the function measures a column it did not announce.
+        ExperimentError: if the id or the scale is not known, ``out`` cannot be written (found before the first seed), or
+            the function measures a column it did not announce.
     """
     known = load_experiments()
     if id not in known:
@@ -149,6 +151,8 @@ def run_experiment(
     seeds = list(seeds)
     if not seeds:
         raise ExperimentError("at least one seed is needed")
+    if out is not None:
+        _check_out(out)
     result = {} if restart or out is None else earlier_result(out, id, data, scale, seeds)
     done, spent = runs_of(result), result.get("seconds", 0.0)
     started = time.monotonic()
@@ -162,6 +166,12 @@ def run_experiment(
         if out is not None:
             write_json(out, result)
     return result
+
+
+def _check_out(out: Path) -> None:
+    reason = f"{out} is a folder" if Path(out).is_dir() else why_unwritable(Path(out).parent)
+    if reason:
+        raise ExperimentError(f"the result cannot be written to {out}: {reason}; name another JSON file with --out")
 
 
 def _check_columns(id: str, numbers: Measured, columns: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ def command_line(main: Callable[[Config], Any], config_class: type[Config]) -> N
         sys.exit(2)
     except KeyboardInterrupt:
         if first and config is not None:
-            print(f"stopped{_how_to_go_on(config)}", file=sys.stderr, flush=True)
+            print(f"interrupted{_how_to_go_on(config)}", file=sys.stderr, flush=True)
         sys.exit(INTERRUPTED)
 
 

@@ -181,3 +181,25 @@ def test_one_command_runs_several_experiments(toy, tmp_path, monkeypatch, capsys
 def test_list_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "facekit", "list"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_result_that_cannot_be_written_is_refused_before_it_is_measured(toy, tmp_path, monkeypatch, capsys):
+    def never(run):
+        pytest.fail("it was measured")
+
+    registry._REGISTRY["toy/table2"] = registry.Experiment("toy/table2", "", "", ("accuracy",), {}, never)
+    (tmp_path / "file").write_text("")
+    for out, reason in ((tmp_path, f"{tmp_path} is a folder"), (tmp_path / "file" / "a.json", "file is no folder")):
+        with pytest.raises(ExperimentError, match=f"cannot be written to {out}: .*{reason}; name another"):
+            run_experiment("toy/table2", scale="smoke", out=out)
+    assert main(["run", "toy/table2", "--scale", "smoke", "--out", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_ends_with_a_sentence(toy, tmp_path, capsys):
+    def stop(run):
+        raise KeyboardInterrupt
+
+    registry._REGISTRY["toy/table2"] = registry.Experiment("toy/table2", "", "", ("accuracy",), {}, stop)
+    assert main(["run", "toy/table2", "--scale", "smoke", "--out", str(tmp_path / "a.json")]) == 130
+    assert capsys.readouterr().err.startswith("facekit: interrupted; the same command at the same commit keeps")

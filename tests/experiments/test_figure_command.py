@@ -45,6 +45,13 @@ def test_a_file_is_never_half_written(tmp_path, monkeypatch):
     assert out.read_bytes() == before and list(tmp_path.iterdir()) == [out]
 
 
+def test_a_folder_without_permission_ends_before_the_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SystemExit) as ended:
+        figure_command(never, tmp_path / "figures.npz", words=[])
+    assert ended.value.code == 2 and "there is no permission to write to" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

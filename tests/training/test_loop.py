@@ -419,8 +419,8 @@ def test_an_interrupted_run_says_how_it_goes_on(
     folder = tmp_path / "run"
     monkeypatch.setattr("sys.argv", ["train.py", "--out_dir", str(folder), "--steps", "90"])
     for said in (
-        "stopped before the first checkpoint; the same command starts anew (save_every is 500)\n",
-        "stopped; the same command goes on from step 70 of 90\n",
+        "interrupted before the first checkpoint; the same command starts anew (save_every is 500)\n",
+        "interrupted; the same command goes on from step 70 of 90\n",
     ):
         with pytest.raises(SystemExit) as ended:
             command_line(stop, TrainingConfig)
