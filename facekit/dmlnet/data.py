@@ -6,6 +6,7 @@ Liu et al. (2021), Section 3.2.2. The three channels see the same face at the sa
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ TOP = 0.11
 
 
 class DMLDataError(DataError):
-    """Pictures that DML-Net cannot be shown; the message names the row."""
+    """Pictures that DML-Net cannot be shown; the message says what was found and what was expected."""
 
 
 def bands(faces: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,23 +34,23 @@ def bands(faces: Tensor) -> tuple[Tensor, Tensor]:
     return faces[..., :third, :], faces[..., -third:, :]
 
 
-def cut_faces(pictures: Tensor, size: int, first_row: int = 0) -> Tensor:
+def cut_faces(pictures: Tensor, size: int) -> Tensor:
     """Faces (B, 3, S, S) out of framed pictures (B, 3, H, W): the middle of their width, from just above the brows.
 
     Args:
         pictures: framed as those of the face world.
         size: S in pixels; no resampling takes place.
-        first_row: number of the first picture, for the message.
 
     Raises:
-        DMLDataError: a picture is smaller than the crop.
+        DMLDataError: the pictures are smaller than the crop.
     """
     height, width = pictures.shape[-2:]
     top, left = round(TOP * height), (width - size) // 2
     if left < 0 or top + size > height:
+        least = math.ceil(size / (1 - TOP))
         raise DMLDataError(
-            f"row {first_row}: the picture has {height} x {width} pixels, too few for a face of {size} x {size} that "
-            f"begins {TOP:.0%} from the top"
+            f"the pictures have {height} x {width} pixels, expected at least {least} x {size} for faces of "
+            f"{size} x {size} that begin {TOP:.0%} from the top"
         )
     return pictures[..., top : top + size, left : left + size]
 
@@ -191,7 +192,7 @@ def load_faces(
         progress: called with the pictures done and in all.
 
     Raises:
-        DMLDataError: a picture is smaller than the face that is to be cut out of it.
+        DMLDataError: the pictures are smaller than the faces that are to be cut out of them.
         TupleError: a row of the manifest lacks a label.
     """
     protocol = PROTOCOLS[name]

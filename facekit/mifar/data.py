@@ -25,7 +25,6 @@ from facekit.mifar.settings import ViewSettings
 from facekit.mifar.views import EXTENT, view_images
 from facekit.render import interpolate, rasterize, shade, weak_perspective
 
-SIX = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 SENSORS = {"bu3dfe": "mesh", "bosphorus": "range", "bu4dfe": "mesh", "bp4d": "points"}
 """What the scanner of each twin gives."""
 RECORDED = ("bu4dfe", "bp4d")

@@ -119,11 +119,12 @@ def test_eyes_and_mouth_of_a_frontal_face_lie_in_their_bands():
     assert heights[48:60].mean() > 2 / 3, "lips"
 
 
-def test_a_picture_that_is_too_small_is_named():
-    with pytest.raises(DMLDataError, match="row 7: the picture has 30 x 40 pixels, too few for a face of 32 x 32"):
-        cut_faces(torch.zeros(2, 3, 30, 40), 32, first_row=7)
+def test_pictures_that_are_too_small_are_refused():
+    with pytest.raises(DMLDataError, match="have 30 x 40 pixels, expected at least 36 x 32 for faces of 32 x 32"):
+        cut_faces(torch.zeros(2, 3, 30, 40), 32)
+    assert cut_faces(torch.zeros(2, 3, 36, 32), 32).shape == (2, 3, 32, 32)
     world = twin("kdef", subjects=2, sessions=1, image_size=20, outputs=("image",))
-    with pytest.raises(DMLDataError, match="row 0: the picture has 20 x 20 pixels"):
+    with pytest.raises(DMLDataError, match="pictures have 20 x 20 pixels"):
         load_faces(world, "kdef", 24)
 
 
