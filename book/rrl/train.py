@@ -17,7 +17,7 @@ from facekit.rrl import (
     always_present,
     build_model,
     encode,
-    labelled_faces,
+    open_labelled,
     open_pairs,
     probe_scores,
     training_loop,
@@ -35,9 +35,7 @@ def main(config: Recipe) -> dict[str, float]:
         model = build_model(config).to(world.device)
 
         # Labelled faces, for the evaluation alone: no gradient of theirs reaches the encoder.
-        sizes = {"subjects": config.label_subjects or None, "frames": config.probe_frames}
-        sizes = sizes if config.data.startswith("world") else {}
-        faces = labelled_faces(config.data, config.units, config.image_size, config.seed, **sizes)
+        faces = open_labelled(config)
 
         def measure(step: int) -> dict[str, float]:
             scores = probe_scores(encode(model.online.encoder, faces.images), faces, seed=config.seed)

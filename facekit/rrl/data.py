@@ -12,6 +12,7 @@ from torch import Tensor
 from facekit.data import (
     DataError,
     DataSource,
+    ManifestError,
     au_matrix,
     load_all,
     parse_data,
@@ -127,13 +128,16 @@ def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes
         sizes: ``subjects`` and ``frames`` of the twin.
 
     Raises:
-        DataError: the data cannot be opened, or has no landmarks.
+        DataError: the data cannot be opened, or lacks landmarks, an action unit, or three people.
     """
     source = _open(data, name, image_size, seed, **sizes)
-    present, coded = _labels(source.table, name)
-    folds = published_folds(source.table, name) if "fold" in source.table else []
-    if len(folds) < 3 or min(len(test) for _, test in folds) < len(source) / 10:
-        folds = subject_folds(source.table, 3, seed=0)
+    try:
+        present, coded = _labels(source.table, name)
+        folds = published_folds(source.table, name) if "fold" in source.table else []
+        if len(folds) < 3 or min(len(test) for _, test in folds) < len(source) / 10:
+            folds = subject_folds(source.table, 3, seed=0)
+    except ManifestError as error:
+        raise DataError(f"{source.name} in the place of {name}: {error}") from error
     images, landmarks = _load(source, is_world=parse_data(data).is_world)
     return LabelledFaces(images, landmarks, present, coded, tuple(folds), UNIT_PROTOCOLS[name].units)
 
@@ -149,8 +153,13 @@ def unlabelled_faces(data: str, image_size: int, count: int | None, seed: int = 
     """Faces of EmotioNet, or of its twin, as a source of ``image`` and ``landmarks``.
 
     With ``in_memory`` all pictures are held in 8 bits; otherwise they are made or read as they are needed.
+
+    Raises:
+        DataError: the data cannot be opened, or has no landmarks.
     """
     source = _open(data, "emotionet", image_size, seed, **({} if count is None else {"subjects": count}))
+    if not parse_data(data).is_world:
+        _marks_of(source)
     return TensorSource(**load_all(source, OUTPUTS)) if in_memory else source
 
 
@@ -170,11 +179,19 @@ def _load(source: DataSource, is_world: bool) -> tuple[Tensor, Tensor]:
 
     A twin knows where its hidden landmarks are, as a detector guesses them.
     """
-    marks = () if is_world or "landmarks_visible" not in source[0] else ("landmarks_visible",)
+    marks = () if is_world else _marks_of(source)
     found = load_all(source, (*OUTPUTS, *marks))
     if marks:
         found["landmarks"] = found["landmarks"].where(found["landmarks_visible"][..., None], torch.nan)
     return found["image"], found["landmarks"]
+
+
+def _marks_of(source: DataSource) -> tuple[str, ...]:
+    """``("landmarks_visible",)`` or nothing: what a copy says about the landmarks that it must have."""
+    first = source[0]
+    if "landmarks" not in first:
+        raise DataError(f"{source.name}: has no landmarks, by which the regions of the action units are found")
+    return ("landmarks_visible",) if "landmarks_visible" in first else ()
 
 
 def _labels(table: pd.DataFrame, name: str) -> tuple[Tensor, Tensor]:

@@ -6,17 +6,18 @@ Song et al. (RRL), Section 3.1. The defaults are the paper's; ``PRESETS`` holds 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from facekit.data import DataError, DataSource
+from facekit.data import DataError, DataSource, ManifestError
 from facekit.nn import STRIDES
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, UNCHANGED, ViewSettings
-from facekit.rrl.data import UNIT_PROTOCOLS, FacePairs, label_relation, unlabelled_faces
+from facekit.rrl.data import UNIT_PROTOCOLS, FacePairs, LabelledFaces, label_relation, labelled_faces, unlabelled_faces
 from facekit.rrl.losses import LossWeights, global_loss, local_loss, relation_loss
 from facekit.rrl.model import Features, RegionRelation, parameter_groups
 from facekit.rrl.transport import transport_cost
@@ -136,22 +137,46 @@ def open_pairs(recipe: Recipe, faces: DataSource | TensorSource | None = None) -
         ConfigError: the data that the settings name does not exist or cannot be used.
     """
     views = (recipe.first_view, recipe.second_view) if recipe.augment else (UNCHANGED, UNCHANGED)
-    try:
-        if faces is None:
+    if faces is None:
+        with _named_data():
             faces = unlabelled_faces(recipe.data, recipe.image_size, recipe.faces, recipe.seed, recipe.in_memory)
-    except DataError as error:
-        raise ConfigError(str(error)) from error
     return FacePairs(faces, UNIT_PROTOCOLS[recipe.units].units, views)
 
 
+def open_labelled(recipe: Recipe) -> LabelledFaces:
+    """The labelled faces that the probe of a run is trained and tested on.
+
+    Raises:
+        ConfigError: the data that the settings name does not exist or cannot be used.
+    """
+    sizes = {"subjects": recipe.label_subjects or None, "frames": recipe.probe_frames}
+    sizes = sizes if recipe.data.startswith("world") else {}
+    with _named_data():
+        return labelled_faces(recipe.data, recipe.units, recipe.image_size, recipe.seed, **sizes)
+
+
 def relation_cost(recipe: Recipe) -> Tensor:
-    """C (K, K) of Eq. (4), from the labels of the labelled set."""
+    """C (K, K) of Eq. (4), from the labels of the labelled set; of ones, without a look at them, if (6) weighs nothing.
+
+    Raises:
+        ConfigError: the data that the settings name does not exist or cannot be used.
+    """
+    count = len(UNIT_PROTOCOLS[recipe.units].units)
+    if not recipe.weights.relation:
+        return torch.ones(count, count)
     sizes = {"frames": recipe.label_frames} if recipe.data.startswith("world") else {}
     if sizes and recipe.label_subjects:
         sizes["subjects"] = recipe.label_subjects
-    try:
+    with _named_data():
         return transport_cost(label_relation(recipe.data, recipe.units, recipe.seed, **sizes))
-    except DataError as error:
+
+
+@contextmanager
+def _named_data() -> Iterator[None]:
+    """Data that cannot be used are a mistake in the settings that name them."""
+    try:
+        yield
+    except (DataError, ManifestError) as error:
         raise ConfigError(str(error)) from error
 
 

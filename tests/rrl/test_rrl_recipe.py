@@ -103,6 +103,14 @@ def test_the_cost_is_one_minus_the_relations():
     assert cost[3, 6] < 0.6  # AU6 and AU12: the smile
 
 
+def test_labels_are_not_asked_for_where_relations_weigh_nothing():
+    """Who has EmotioNet alone can train without the relation loss."""
+    alone = replace(SMALL, data="emotionet=/no/such/place", weights=LossWeights(relation=0.0))
+    assert relation_cost(alone).shape == (12, 12)
+    with pytest.raises(ConfigError, match="there is nothing at /no/such/place"):
+        relation_cost(replace(alone, weights=LossWeights()))
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")

@@ -11,7 +11,8 @@ import torch
 from facekit.data import DataError
 from facekit.decoupled_gan import MeshDataset
 from facekit.dmlnet.data import load_faces, open_sources
-from facekit.rrl.data import labelled_faces, unlabelled_faces
+from facekit.rrl import UNIT_PROTOCOLS, LaptopRecipe, labelled_faces, open_labelled, unlabelled_faces
+from facekit.training import ConfigError
 from tests.data.readers import photo_trees as trees
 from tests.data.readers import scan_trees
 from tests.data.readers.photo_trees import write_picture, write_text
@@ -71,6 +72,24 @@ def test_disfa_in_rrl(tmp_path):
     assert faces.present[0].tolist() == (levels >= 2).tolist()
 
 
+@pytest.mark.parametrize(
+    ("units", "people", "sentence"),
+    [
+        ((1, 2), "abc", "own data in the place of bp4d: action unit 4 is not coded in this table, which has"),
+        (UNIT_PROTOCOLS["bp4d"].units, "ab", "own data in the place of bp4d: 3 folds cannot be made of 2 persons"),
+        (UNIT_PROTOCOLS["bp4d"].units, "abc", "own data: has no landmarks, by which the regions"),
+    ],
+)
+def test_own_data_in_rrl_that_lack_something(tmp_path, units, people, sentence):
+    write_picture(tmp_path / "a.jpg")
+    rows = [f"a.jpg,{name}," + ",".join("1" for _ in units) for name in people]
+    write_text(tmp_path / "manifest.csv", ["path,subject," + ",".join(f"AU{unit}" for unit in units), *rows])
+    with pytest.raises(DataError, match=sentence):
+        labelled_faces(f"own={tmp_path}", "bp4d", 32)
+    with pytest.raises(ConfigError, match=sentence):
+        open_labelled(LaptopRecipe(data=f"own={tmp_path}", image_size=32))
+
+
 def test_bp4d_in_rrl_knows_which_landmarks_it_has(tmp_path):
     """Neither the inner corners of the mouth nor a frame that was not tracked pull a region towards the corner."""
     scan_trees.bp4d(tmp_path)
@@ -88,7 +107,7 @@ def test_bp4d_in_rrl_knows_which_landmarks_it_has(tmp_path):
 
 def test_emotionet_in_rrl_needs_landmarks(tmp_path):
     trees.emotionet_tree(tmp_path)
-    with pytest.raises(DataError, match="no output 'landmarks'"):
+    with pytest.raises(DataError, match="EmotioNet: has no landmarks, by which the regions"):
         unlabelled_faces(f"emotionet={tmp_path}", 32, None)
     for picture in (tmp_path / "images").iterdir():
         write_text(picture.with_suffix(".pts"), [f"{10 + n % 20} {10 + n / 4}" for n in range(68)])
