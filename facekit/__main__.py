@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"facekit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("facekit: interrupted; the same command at the same commit keeps the seeds that are measured", file=sys.stderr)
+        print("facekit: interrupted; the same command at the same commit keeps what is measured", file=sys.stderr)
         return 130
     return 0
 

@@ -140,8 +140,8 @@ def run_experiment(
         restart: measure all seeds, whatever ``out`` holds.
 
     Raises:
-        ExperimentError: if the id or the scale is not known, ``out`` cannot be written (found before the first seed), or
-            the function measures a column it did not announce.
+        ExperimentError: if the id or the scale is not known or ``out`` cannot be written, all before the first seed; or
+            if the function measures a column it did not announce.
     """
     known = load_experiments()
     if id not in known:

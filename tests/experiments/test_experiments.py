@@ -202,4 +202,4 @@ def test_an_interrupted_command_ends_with_a_sentence(toy, tmp_path, capsys):
 
     registry._REGISTRY["toy/table2"] = registry.Experiment("toy/table2", "", "", ("accuracy",), {}, stop)
     assert main(["run", "toy/table2", "--scale", "smoke", "--out", str(tmp_path / "a.json")]) == 130
-    assert capsys.readouterr().err.startswith("facekit: interrupted; the same command at the same commit keeps")
+    assert capsys.readouterr().err.startswith("facekit: interrupted; the same command at the same commit")
