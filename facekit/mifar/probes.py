@@ -20,13 +20,35 @@ def linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, strength: fl
     ``strength`` is scikit-learn's C, the inverse of the regularisation. Where there are more dimensions than samples,
     only the directions in which the samples differ are kept, which changes nothing: the penalty prefers none.
     """
+    reduced = _coordinates if train.shape[1] > train.shape[0] else _standardized
+    train, test = reduced(train, test)
+    return _predicted(LogisticRegression(C=strength, max_iter=2000), train, train_labels, test)
+
+
+def _standardized(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Both less the mean of ``train`` and over its spread, float64; a dimension that never changes is not scaled."""
     train, test = train.double(), test.double()
     mean, spread = train.mean(0), train.std(0, correction=0)
-    train, test = ((x - mean) / torch.where(spread > 1e-9, spread, 1.0) for x in (train, test))
-    if train.shape[1] > train.shape[0]:
-        basis = torch.linalg.svd(train, full_matrices=False).Vh.T
-        train, test = train @ basis, test @ basis
-    return _predicted(LogisticRegression(C=strength, max_iter=2000), train, train_labels, test)
+    spread = torch.where(spread > 1e-9, spread, 1.0)
+    return (train - mean) / spread, (test - mean) / spread
+
+
+def _coordinates(train: Tensor, test: Tensor, block: int = 16384) -> tuple[Tensor, Tensor]:
+    """Coordinates (N, R) and (M, R) of both, standardised, along the R directions in which rows of ``train`` differ.
+
+    They follow from the N x N and M x N products of rows, which are summed up over blocks of dimensions: a million
+    dimensions (large images) are never held in float64.
+    """
+    own, cross = train.new_zeros(len(train), len(train)).double(), train.new_zeros(len(test), len(train)).double()
+    for part, asked in zip(train.split(block, 1), test.split(block, 1), strict=True):
+        part, asked = _standardized(part, asked)
+        own += part @ part.T
+        cross += asked @ part.T
+    squares, basis = torch.linalg.eigh(own)
+    kept = squares > 1e-12 * squares[-1]
+    kept[-1] = True  # rows that are all alike have one coordinate, zero
+    lengths = squares[kept].clamp(min=1e-30).sqrt()
+    return basis[:, kept] * lengths, cross @ basis[:, kept] / lengths
 
 
 def neighbour_probe(train: Tensor, train_labels: Tensor, test: Tensor, neighbours: int = 15) -> Tensor:

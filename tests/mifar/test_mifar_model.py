@@ -45,6 +45,7 @@ from facekit.mifar import (
     with_labels,
     without_labels,
 )
+from facekit.mifar.probes import _coordinates
 from facekit.training import ConfigError, Step, World, parse_config
 from tests.mifar.textbook import textbook_loss
 
@@ -175,6 +176,18 @@ def test_many_dimensions_are_probed_as_scikit_learn_would():
     plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
     expected = plain.fit(features[:40].numpy(), labels.numpy()).predict(features[40:].numpy())
     assert linear_probe(features[:40], labels, features[40:]).tolist() == expected.tolist()
+
+
+def test_coordinates_keep_the_products_of_standardised_rows():
+    random = torch.Generator().manual_seed(0)
+    train, test = torch.randn(9, 50, generator=random), torch.randn(4, 50, generator=random)
+    train[3], train[:, 11] = train[2], 0.5  # two rows are one, and a dimension never changes
+    own, asked = _coordinates(train, test, block=16)
+    assert own.shape == (9, 7) and asked.shape == (4, 7), "nine centred rows, two of them the same"
+    mean, spread = train.double().mean(0), train.double().std(0, correction=0)
+    wide, wanted = ((x - mean) / torch.where(spread > 0, spread, 1.0) for x in (train, test))
+    assert_close(own @ own.T, wide @ wide.T)
+    assert_close(asked @ own.T, wanted @ wide.T)
 
 
 def test_centring_takes_the_person_away_and_leaves_what_changes():
