@@ -4,8 +4,8 @@
 the same columns come as .csv.  The pictures themselves the user has fetched: they are found by the last part of the
 address, anywhere below the folder.  Many addresses are dead.  Nobody is named; every picture is a group of its own.
 
-The data set has no landmarks.  Those that a detector found may lie beside the pictures, `N_0000000001_00003.pts` beside
-`N_0000000001_00003.jpg`: 68 lines `x y` in pixels.  Pictures in which it found no face have no such file.
+The data set has no landmarks.  Those that a detector found may lie beside the pictures, `N_0000000001_00003.pts` or
+`.txt` beside `N_0000000001_00003.jpg`: 68 lines `x y` in pixels.  Pictures in which it found no face have no such file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from facekit.data.sources import DataError, Sample
 
 UNITS = 60
 NOT_ANNOTATED = 999
-POINTS = ".pts"
+POINTS = (".pts", ".txt")
+"""Endings of files of landmarks."""
 MOST_DAMAGED = 100
 """Damaged lines after which the rest of a list is left out."""
 
@@ -39,14 +40,17 @@ _LIST = re.compile(r"datafile|emotionet", re.IGNORECASE)
 
 
 class EmotioNetSource(PhotoSource):
-    """EmotioNet; if there are .pts files, a batch also holds `landmarks` (B, 68, 2) in pixels of the crop.
+    """EmotioNet; if pictures have files of landmarks, a batch also holds `landmarks` (B, 68, 2) in pixels of the crop.
 
     They are NaN for a picture that has no such file.
     """
 
-    def __init__(self, table: pd.DataFrame, root: Path, *rest: Any, **options: Any):
+    def __init__(self, table: pd.DataFrame, root: Path, *rest: Any, has_landmarks: bool = False, **options: Any):
         super().__init__(table, root, *rest, name="EmotioNet", **options)
-        self._has_landmarks = any(True for _ in walk_files(root, (POINTS,)))
+        self._has_landmarks = has_landmarks
+
+    def describe(self) -> dict[str, object]:
+        return super().describe() | ({"landmarks": True} if self._has_landmarks else {})
 
     def face(self, row: Any) -> tuple[Tensor | None, Box | None]:
         return self._landmarks(row.path), None
@@ -57,8 +61,8 @@ class EmotioNetSource(PhotoSource):
         return {"landmarks": to_crop(stack_known(map(self._landmarks, rows["path"])), boxes, self.image_size)}
 
     def _landmarks(self, path: str) -> Tensor | None:
-        file = beside(self.root / path, POINTS)
-        return read_landmarks(file) if file.is_file() else None
+        file = _points_file(self.root / path)
+        return None if file is None else read_landmarks(file)
 
 
 def open_dataset(
@@ -77,10 +81,11 @@ def open_dataset(
     inventory = Inventory("emotionet", root)
     if any(walk_files(root, (".xlsx", ".xls"))) and not any(walk_files(root, (".txt", ".csv"))):
         raise DataError(f"{root}: the lists are Excel files; save them as .csv beside the pictures")
-    annotated = _annotations(root, inventory)
+    pictures = list(walk_files(root))
+    marked = {_stem(file) for file in walk_files(root, POINTS)} & {_stem(file) for file in pictures}
+    annotated = _annotations(root, marked, inventory)
     rows, units, named = [], [], set()
-    marked = {str(file.with_suffix("")).lower() for file in walk_files(root, (POINTS,))}
-    for file in walk_files(root):
+    for file in pictures:
         name = file.relative_to(root).as_posix()
         key = next((key for key in (name.lower(), file.name.lower()) if key in annotated), None)
         if key is not None and key in named:
@@ -89,18 +94,27 @@ def open_dataset(
             rows.append((name, annotated[key][0] if key else _group(name)))
             units.append(annotated[key][1] if key else None)
             named |= {key} if key else set()
-            if marked and str(file.with_suffix("")).lower() not in marked:
+            if marked and _stem(file) not in marked:
                 inventory.miss(file, "there are no landmarks beside the picture")
     for key in (key for key in annotated if key not in named):
         inventory.miss(key, "listed, but not there")
     table = _table(rows, units)
-    return EmotioNetSource(keep_subjects(table, subjects), root, inventory, image_size, **options)
+    table = keep_subjects(table, subjects)
+    return EmotioNetSource(table, root, inventory, image_size, has_landmarks=bool(marked), **options)
+
+
+def _stem(file: Path) -> str:
+    return str(file.with_suffix("")).lower()
+
+
+def _points_file(picture: Path) -> Path | None:
+    return next((file for file in (beside(picture, ending) for ending in POINTS) if file.is_file()), None)
 
 
 def _usable(file: Path, verify: str, inventory: Inventory) -> bool:
     """Whether the picture, and the landmarks beside it where they are looked at, can be used."""
-    points = beside(file, POINTS)
-    if verify != "none" and points.is_file():
+    points = None if verify == "none" else _points_file(file)
+    if points is not None:
         try:
             read_landmarks(points)
         except TextError as error:
@@ -123,11 +137,16 @@ def _table(rows: list[tuple[str, str]], units: list[np.ndarray | None]) -> pd.Da
     } | columns, len(rows))  # fmt: skip
 
 
-def _annotations(root: Path, inventory: Inventory) -> dict[str, tuple[str, np.ndarray]]:
-    """Name of a picture in lower case -> its group and the codes of AU1 to AU60, from all lists below the folder."""
+def _annotations(root: Path, marked: set[str], inventory: Inventory) -> dict[str, tuple[str, np.ndarray]]:
+    """Name of a picture in lower case -> its group and the codes of AU1 to AU60, from all lists below the folder.
+
+    Files beside a picture that is `marked` hold its landmarks.
+    """
     found: dict[str, tuple[str, np.ndarray]] = {}
     for path in walk_files(root, (".txt", ".csv")):
         damaged = 0
+        if _stem(path) in marked:
+            continue
         if _LIST.match(path.name) is None:
             inventory.ignore(path, "not a name of a list (dataFile_*.txt, emotionet*.csv)")
             continue

@@ -216,9 +216,12 @@ def test_emotionet(tmp_path, end):
         )
     sample = emotionet.open_dataset(tmp_path, image_size=27)[0]
     assert sample["landmarks"].shape == (68, 2) and 0 < sample["landmarks"].min() < sample["landmarks"].max() < 27
+    pts = tmp_path / "images" / "N_0000000001.pts"
+    pts.rename(pts.with_suffix(".txt"))  # as `facekit.reconstruction.write_landmarks` names them
     (tmp_path / "images" / "unlisted.pts").unlink()  # the detector found no face
     source = emotionet.open_dataset(tmp_path, image_size=27)
     assert source[:]["landmarks"].isnan().all(dim=(1, 2)).tolist() == [False, False, True]
+    assert reasons(source, "ignored") == {"readme.txt": "not a name of a list (dataFile_*.txt, emotionet*.csv)"}
     assert reasons(source, "missing")["unlisted.jpg"] == "there are no landmarks beside the picture"
 
 

@@ -115,6 +115,15 @@ def test_an_output_that_does_not_exist_is_not_damage(tmp_path):
     assert len(open_prepared(tmp_path / "out")) == 2
 
 
+def test_another_box_in_the_manifest_is_another_source(tmp_path):
+    write_picture(tmp_path / "a.png", 90, 90)
+    write_text(tmp_path / "manifest.csv", ["path,left,top,side", "a.png,0,0,40"])
+    prepare(own.open_dataset(tmp_path, image_size=16), tmp_path / "out", about("own"))
+    write_text(tmp_path / "manifest.csv", ["path,left,top,side", "a.png,40,40,40"])
+    with pytest.raises(DataError, match="was built from another source"):
+        prepare(own.open_dataset(tmp_path, image_size=16), tmp_path / "out", about("own"))
+
+
 def test_a_folder_prepared_from_another_data_set(tmp_path):
     prepare(kdef.open_dataset(trees.kdef_tree(tmp_path / "data"), image_size=16), tmp_path / "out", about())
     with pytest.raises(DataError, match=r"out: was prepared from kdef, not from sfew; name it kdef=.*out"):
