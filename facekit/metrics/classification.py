@@ -18,9 +18,12 @@ def confusion_counts(predicted: Tensor, actual: Tensor, num_classes: int) -> Ten
         Counts ``(C, C)`` int64, rows the actual class, columns the predicted one.
 
     Raises:
-        ValueError: if the two differ in length or an id lies outside 0..C-1.
+        ValueError: if the two differ in length, an id lies outside 0..C-1, or a score is NaN.
     """
     if predicted.ndim == 2:
+        if predicted.isnan().any():
+            row = int(predicted.isnan().any(dim=1).nonzero()[0])
+            raise ValueError(f"predicted: row {row} holds NaN, expected scores {tuple(predicted.shape)}")
         predicted = predicted.argmax(dim=1)
     if predicted.ndim != 1 or predicted.shape != actual.shape:
         raise ValueError(
@@ -64,6 +67,8 @@ def class_scores(counts: Tensor) -> dict[str, Tensor]:
 
 def unit_f1(predicted: Tensor, actual: Tensor, valid: Tensor | None = None) -> Tensor:
     """Return F1 = 2 TP / (2 TP + FP + FN) per action unit, ``(A,)`` float64; their mean is the papers' average.
+
+    A unit that is neither present nor predicted anywhere scores zero.
 
     Args:
         predicted: ``(N, A)`` bool.

@@ -47,9 +47,11 @@ def draw_pairs(count: int, pairs: int, generator: torch.Generator, labels: Tenso
         Mesh numbers ``(P, 2)``.
 
     Raises:
-        ValueError: if no two meshes can be paired.
+        ValueError: if no two meshes can be paired, or the labels are not one for each mesh.
     """
     labels = torch.zeros(count, dtype=torch.long) if labels is None else labels.cpu()
+    if labels.shape != (count,):
+        raise ValueError(f"expected a label for each of the {count} meshes, found labels {tuple(labels.shape)}")
     order = torch.argsort(labels, stable=True)
     _, group, sizes = torch.unique(labels[order], return_inverse=True, return_counts=True)
     starts = sizes.cumsum(0) - sizes

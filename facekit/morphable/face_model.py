@@ -143,7 +143,7 @@ class FaceModel(nn.Module):
     def check_codes(
         self, *, identity: Tensor | None = None, expression: Tensor | None = None, texture: Tensor | None = None
     ) -> None:
-        """Raise `FaceModelError` unless every given code is a (B, K) tensor with this model's K."""
+        """Raise `FaceModelError` unless every given code is (B, K) with this model's K, and all have one B, or 1."""
         given = {"identity": identity, "expression": expression, "texture": texture}
         for kind, code in given.items():
             size = getattr(self, f"num_{kind}")
@@ -151,6 +151,10 @@ class FaceModel(nn.Module):
                 raise FaceModelError(
                     f"face model '{self.name}': {kind} code has shape {tuple(code.shape)}, expected (B, {size})"
                 )
+        counts = {kind: len(code) for kind, code in given.items() if code is not None}
+        if len(set(counts.values()) - {1}) > 1:
+            found = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+            raise FaceModelError(f"face model '{self.name}': found {found} codes, expected as many of each, or one")
 
     def _standard_normal(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         """Draws on the generator's device and in float32, so that a seed gives the same code everywhere."""

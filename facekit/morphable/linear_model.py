@@ -138,7 +138,11 @@ class LinearFaceModel(FaceModel):
         Minimises the mean squared vertex distance in mm² plus `ridge` times the squared length of the codes, in
         closed form. `vertices` must be in this model's correspondence and head frame; ridge is about the noise
         variance in mm² over the number of vertices. With `neutral` the expression code is held at zero.
+
+        Raises:
+            FaceModelError: `vertices` are not (B, V, 3).
         """
+        self._check_vertices("vertices", vertices)
         bases = [self.identity_basis] if neutral else [self.identity_basis, self.expression_basis]
         code = least_squares_code(vertices - self.mean, torch.cat(bases), ridge)
         identity, expression = code[:, : self.num_identity], code[:, self.num_identity :]
@@ -146,8 +150,14 @@ class LinearFaceModel(FaceModel):
 
     def fit_albedo(self, albedo: Tensor, *, ridge: float = 1e-9) -> Tensor:
         """Texture codes (B, K_tex) whose albedo comes nearest to `albedo` (B, V, 3), linear RGB."""
+        self._check_vertices("albedo", albedo)
         encoded = linear_to_srgb(albedo) if self.albedo_encoding == "srgb" else albedo
         return least_squares_code(encoded - self.mean_albedo, self.texture_basis, ridge)
+
+    def _check_vertices(self, what: str, values: Tensor) -> None:
+        if values.dim() != 3 or tuple(values.shape[1:]) != (self.num_vertices, 3):
+            found = tuple(values.shape)
+            raise FaceModelError(f"face model '{self.name}': {what} {found}, expected (B, {self.num_vertices}, 3)")
 
     def save(self, path: str | Path) -> None:
         """Write the whole model to one .npz file, atomically."""

@@ -12,9 +12,10 @@ from facekit.meshes import linear_to_srgb
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
-    """Return ``values`` as a NumPy array on the CPU, without a gradient."""
+    """Return ``values`` as a NumPy array on the CPU, without a gradient; bfloat16, which NumPy lacks, as float32."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values
     return np.asarray(values)
 
 

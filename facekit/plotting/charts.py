@@ -121,12 +121,14 @@ def embedding(
         height: in pixels.
 
     Raises:
-        ValueError: if ``points`` is not ``(N, 2)`` or N labels are not given.
+        ValueError: if ``points`` is not ``(N, 2)``, or labels or texts are not N.
     """
     places = to_numpy(points)
     names = [str(label) for label in (labels.tolist() if hasattr(labels, "tolist") else labels)]
     if places.ndim != 2 or places.shape[1] != 2 or len(names) != len(places):
         raise ValueError(f"points: expected shape ({len(names)}, 2) for {len(names)} labels, found {places.shape}")
+    if hover is not None and len(hover) != len(places):
+        raise ValueError(f"hover: expected {len(places)} texts, one for each point, found {len(hover)}")
     figure = go.Figure(layout={"template": TEMPLATE, "height": height, "title": {"text": title or None}})
     groups = np.asarray(names)
     for index, name in enumerate(dict.fromkeys(names)):

@@ -131,6 +131,7 @@ def _check(meshes: list[Array], faces: list[Array], albedos: list[Any], values: 
     for index, (mesh, triangles) in enumerate(zip(meshes, faces, strict=True)):
         if mesh.ndim != 2 or mesh.shape[1] != 3 or not len(mesh):
             raise ValueError(f"mesh {index}: expected vertices of shape (V, 3), found {mesh.shape}")
+        _check_finite(mesh, f"mesh {index}")
         if triangles is None or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(mesh):
             raise ValueError(f"mesh {index}: expected faces (F, 3) with indices from 0 to {len(mesh) - 1}")
         for name, item, tail in (("albedo", albedos[index], (3,)), ("values", values[index], ())):
@@ -138,7 +139,15 @@ def _check(meshes: list[Array], faces: list[Array], albedos: list[Any], values: 
                 raise ValueError(f"mesh {index}: expected {name} of shape {(len(mesh), *tail)}, found {item.shape}")
 
 
+def _check_finite(vertices: Array, name: str) -> None:
+    bad = ~np.isfinite(vertices).all(axis=-1)
+    if bad.any():
+        raise ValueError(f"{name}: {bad.sum()} of {bad.size} vertices are not finite")
+
+
 def _check_frames(moving: Array | None, values: Array | None, labels: Sequence[Any] | None) -> None:
+    if moving is not None:
+        _check_finite(moving, "frames")
     if values is not None and (moving is None or values.shape != moving.shape[:-1]):
         found = None if moving is None else moving.shape
         raise ValueError(f"frame_values {values.shape} need frames of the same length and meshes, found {found}")

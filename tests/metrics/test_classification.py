@@ -44,6 +44,7 @@ def test_class_that_never_occurs_scores_zero_and_is_left_out_of_the_mean():
         (torch.tensor([0, 3]), torch.tensor([0, 1]), "predicted: row 1 is class 3, expected 0 to 2"),
         (torch.tensor([0, 1]), torch.tensor([-1, 1]), "actual: row 0 is class -1"),
         (torch.tensor([0, 1]), torch.tensor([1]), r"found \(2,\) and \(1,\)"),
+        (torch.tensor([[0.0, 1, -torch.inf], [1, torch.nan, 0]]), torch.tensor([0, 1]), "predicted: row 1 holds NaN"),
     ],
 )
 def test_bad_labels_are_named(predicted, actual, message):

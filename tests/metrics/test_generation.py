@@ -64,6 +64,8 @@ def test_pairs_share_their_label_and_skip_labels_that_occur_once():
 def test_pairs_need_two_meshes():
     with pytest.raises(ValueError, match="no two of the 3 meshes can be paired"):
         draw_pairs(3, 10, generator(), torch.arange(3))
+    with pytest.raises(ValueError, match=r"label for each of the 6 meshes, found labels \(4,\)"):
+        draw_pairs(6, 10, generator(), torch.zeros(4))
 
 
 def test_diversity_of_one_person_is_less_than_of_all():

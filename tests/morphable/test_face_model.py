@@ -133,6 +133,12 @@ def test_wrong_codes_and_topology_are_refused(linear_model):
     model = linear_model()
     with pytest.raises(FaceModelError, match=r"identity code has shape \(1, 4\), expected \(B, 3\)"):
         model.shape(torch.zeros(1, 4, dtype=torch.float64), model.neutral_expression())
+    with pytest.raises(FaceModelError, match="found 2 identity, 3 expression codes, expected as many of each, or one"):
+        model.shape(torch.zeros(2, 3, dtype=torch.float64), model.neutral_expression(3))
+    with pytest.raises(FaceModelError, match=r"vertices \(9, 3\), expected \(B, 9, 3\)"):
+        model.fit(model.mean)
+    with pytest.raises(FaceModelError, match=r"albedo \(1, 8, 3\), expected \(B, 9, 3\)"):
+        model.fit_albedo(model.mean_albedo[None, 1:])
     with pytest.raises(FaceModelError, match=r"action_units have shape \(1, 3, 2\), expected \(B, 22, 2\)"):
         model.expression_code(torch.zeros(1, 3, 2))
     with pytest.raises(FaceModelError, match="does not know action units"):

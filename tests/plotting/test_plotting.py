@@ -128,6 +128,8 @@ def test_slider_moves_several_meshes():
     ("arguments", "message"),
     [
         ({"vertices": TETRAHEDRON[:, :2]}, r"mesh 0: expected vertices of shape \(V, 3\), found \(4, 2\)"),
+        ({"vertices": TETRAHEDRON.where(TETRAHEDRON < 1, torch.nan)}, "mesh 0: 3 of 4 vertices are not finite"),
+        ({"frames": torch.stack([TETRAHEDRON, TETRAHEDRON / 0])}, "frames: 4 of 8 vertices are not finite"),
         ({"faces": FACES + 1}, "indices from 0 to 3"),
         ({"albedo": torch.zeros(3, 3)}, r"expected albedo of shape \(4, 3\), found \(3, 3\)"),
         ({"values": torch.zeros(2, 4)}, "for 1 meshes"),
@@ -158,6 +160,8 @@ def test_image_grid_takes_grids_grey_pictures_and_lists():
     assert image_grid(torch.zeros(1, 3, 20, 10), cell=5).size == (5, 10)
     grey = np.asarray(image_grid(torch.full((1, 1, 2, 2), 7.0), value_range=(5, 9)))
     assert (grey[..., :3] == 128).all()
+    half = torch.rand(2, 3, 4, 4).bfloat16()
+    assert image_grid(half).tobytes() == image_grid(half.float()).tobytes()
 
 
 def test_image_grid_makes_room_for_labels():
@@ -209,6 +213,8 @@ def test_embedding_has_a_trace_per_label():
     assert list(figure.data[1].text) == ["b", "e"]
     with pytest.raises(ValueError, match="for 4 labels"):
         embedding(torch.rand(5, 2), [1, 2, 3, 4])
+    with pytest.raises(ValueError, match="hover: expected 5 texts, one for each point, found 4"):
+        embedding(torch.rand(5, 2), [1, 2, 3, 4, 5], hover=list("abcd"))
 
 
 @pytest.mark.parametrize(

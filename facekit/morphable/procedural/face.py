@@ -67,8 +67,8 @@ class ProceduralFace(FaceModel):
         return sample_traits(count, generator).to(device=self.device, dtype=self.dtype)
 
     def sample_texture(self, count: int, generator: torch.Generator, identity: Tensor | None = None) -> Tensor:
-        """Draw skins (N, num_texture) that go with the people's sex, age and fat, where `identity` is given."""
-        traits = None if identity is None else {name: identity[:, i] for i, name in enumerate(NAMES[:3])}
+        """Draw skins (N, num_texture) that go with the people's sex and age, where `identity` is given."""
+        traits = None if identity is None else {name: identity[:, NAMES.index(name)] for name in ("sex", "age")}
         return self.skin.sample(count, generator, traits).to(device=self.device, dtype=self.dtype)
 
     def expression_code(self, action_units: Tensor, gaze: Tensor | None = None) -> Tensor:
