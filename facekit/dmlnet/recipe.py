@@ -120,8 +120,13 @@ class Recipe(TrainingConfig):
             raise ConfigError(f"channels is {self.channels}, expected 3 (face, eyes, mouth) or 1 (face)")
         if self.channels == 3 and not self.encoder.startswith("resnet"):
             raise ConfigError(f"encoder is {self.encoder!r}, expected a residual network where channels is 3")
-        if self.face_size < 3:
-            raise ConfigError(f"face_size is {self.face_size}, expected at least 3: a pixel for each third")
+        least = {"face_size": 3, "fused": 1, "embedding": 1, "hidden": 1, "window": 1, "decay_steps": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least {value}")
+        for name in ("weight_total", "temperature"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected a number above 0")
         if self.tuples and self.batch_size % 5:
             raise ConfigError(f"batch_size is {self.batch_size}, expected a multiple of 5: five-tuples stay whole")
 

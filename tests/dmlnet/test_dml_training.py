@@ -114,15 +114,29 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path, weighting):
         (("--dataset", "lfw"), "dataset is 'lfw', expected one of kdef"),
         (("--channels", 2), "channels is 2, expected 3 (face, eyes, mouth) or 1 (face)"),
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
-        (("--encoder", "vgg"), "encoder is 'vgg', expected one of resnet_tiny"),
-        (("--encoder", "swin_t"), "encoder is 'swin_t', expected a residual network"),
-        (("--face_size", 2), "face_size is 2, expected at least 3"),
         (("--data", "kdef=/nowhere", "--restart"), "there is nothing at /nowhere"),
     ],
 )
 def test_mistakes_get_one_sentence(folder, words, sentence):
     ((status, printed),) = train(folder, *words)
     assert status == 2 and sentence in printed and "Traceback" not in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--encoder vgg", "encoder is 'vgg', expected one of resnet_tiny"),
+        ("--encoder swin_t", "encoder is 'swin_t', expected a residual network"),
+        ("--weights mine", "weights is 'mine', expected one of random"),
+        ("--face_size 2", "face_size is 2, expected at least 3"),
+        ("--window 0", "window is 0, expected at least 1"),
+        ("--decay_steps 0", "decay_steps is 0, expected at least 1"),
+        ("--temperature 0", "temperature is 0.0, expected a number above 0"),
+    ],
+)
+def test_settings_are_checked_before_a_face_is_made(words, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config(Recipe, words.split())
 
 
 def test_faces_of_other_settings_are_not_taken_for_this_runs(tmp_path):
