@@ -7,7 +7,6 @@ may be killed at any moment and goes on where it was; several processes that ask
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,11 @@ import pandas as pd
 import torch
 
 from facekit.data.sources import DataError, DataSource, Sample, check_outputs
+
+try:
+    import fcntl
+except ImportError:  # not on this system: two processes must not build the same folder there
+    fcntl = None
 
 _EIGHT_BITS = ("image",)
 _HALF = ("depth", "normals", "albedo", "vertex_albedo")
@@ -118,7 +122,9 @@ class RenderCache(DataSource):
         except ValueError as error:
             raise DataError(f"{meta} is damaged; delete the folder and build it again") from error
         if stored.get("fingerprint") != self._fingerprint():
-            raise DataError(f"{self.folder} was built from another source or with other outputs; choose another folder")
+            raise DataError(
+                f"{self.folder} was built from another source, or with other settings or outputs; choose another folder"
+            )
         self.block = int(stored["block"])
 
     def _allocate(self) -> None:
@@ -207,7 +213,7 @@ def _new_file(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Writes beside the file, flushes and renames, so that the file is there whole or not at all."""
     temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
+    with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -218,5 +224,6 @@ def write_atomically(path: Path, text: str) -> None:
 def _lock(path: Path) -> Iterator[None]:
     """Holds a file's lock, waiting for other processes; the system frees it when a process dies."""
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,5 +1,6 @@
 """The cache gives what the source gives, and survives being killed."""
 
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -42,6 +43,14 @@ def test_a_cache_gives_what_the_source_gives(world, tmp_path):
     again = RenderCache(world, tmp_path / "cache", KEPT).build(lambda *_: pytest.fail("nothing was left to render"))
     assert_same(again[rows], world[rows])
     assert_same(pickle.loads(pickle.dumps(again))[rows], world[rows])
+
+
+def test_systems_without_file_locks_build_as_well(world, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as if the system had none
+    spec = importlib.util.find_spec("facekit.data.cache")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.RenderCache(world.select([0, 1]), tmp_path, ("landmarks",)).build().is_complete
 
 
 def test_a_killed_build_goes_on_where_it_was(world, tmp_path):
@@ -93,9 +102,9 @@ def test_a_build_that_is_killed_outright(tmp_path, repository):
 
 def test_a_folder_belongs_to_one_source(world, small_world, tmp_path):
     RenderCache(world, tmp_path / "a", KEPT, block=32).build()
-    with pytest.raises(DataError, match="built from another source or with other outputs"):
+    with pytest.raises(DataError, match="built from another source, or with other settings or outputs"):
         RenderCache(small_world.select([1, 2]), tmp_path / "a", KEPT)
-    with pytest.raises(DataError, match="built from another source or with other outputs"):
+    with pytest.raises(DataError, match="built from another source, or with other settings or outputs"):
         RenderCache(world, tmp_path / "a", ("image",))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("precious")
