@@ -114,10 +114,12 @@ VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
 
 BEYOND: dict[str, Callable[[Recipe], Recipe]] = {
     "decoupled GAN": VARIANTS["decoupled GAN"],
-    "feature loss x 4": _weighted(feature=2.0),
-    "feature loss x 4, linear start": lambda recipe: replace(_weighted(feature=2.0)(recipe), linear_start=0.4),
+    "wide linear start": lambda recipe: replace(recipe, linear_start=0.8),
+    "wide linear start, interaction loss": lambda recipe: replace(
+        _weighted(interaction=10.0)(recipe), linear_start=0.8
+    ),
 }
-"""The paper's model; one with four times its feature loss; one that also starts as the linear model."""
+"""The paper's model; one that starts as the linear model; one that also pays for the interaction of its codes."""
 
 BASELINES = ("MAE", "COMA", "linear 3DMM", "bilinear")
 """What the paper compares itself with: two autoencoders (MAE, COMA), a linear and a bilinear model."""
