@@ -15,9 +15,9 @@ from torch import Tensor
 
 from facekit.decoupled_gan.data import MeshDataError, MeshDataset
 from facekit.decoupled_gan.losses import UNLABELLED
-from facekit.metrics import diversity, draw_pairs, mean_vertex_distance, specificity
+from facekit.decoupled_gan.model import Codes, Generator
+from facekit.metrics import diversity, draw_pairs, mean_displacement, specificity
 
-Codes = dict[str, Tensor]
 CHUNK = 64
 
 
@@ -168,8 +168,11 @@ def _mean_distance(
         first, second = (sampler.sample_codes(count, generator) for _ in range(2))
         if shared is not None:
             second[shared] = first[shared]
+        if embedding is None and isinstance(sampler, Generator):
+            distances.append(mean_displacement(sampler.difference(first, second)).cpu())
+            continue
         one, other = sampler(first).cpu(), sampler(second).cpu()
-        distances.append(mean_vertex_distance(one, other))
+        distances.append(mean_displacement(one - other))
         if embedding is not None:
             same.append(embedding.same(one, other))
     return torch.cat(distances).mean().item(), torch.cat(same).float().mean().item() if same else None

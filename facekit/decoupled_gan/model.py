@@ -95,6 +95,16 @@ class Generator(nn.Module):
             raise ValueError(f"codes have the parts {found}, the generator takes {self.code_sizes}")
         return torch.cat([codes[name] for name in self.code_sizes], dim=-1)
 
+    def difference(self, first: Codes, second: Codes) -> Tensor:
+        """G(first) - G(second), (B, V, 3) in millimetres.
+
+        The last layer, which is nearly all of the work, is linear: it is asked once about the difference of the hidden
+        layers, instead of twice.
+        """
+        first_hidden, second_hidden = (self.layers[:2](self.join(codes)) for codes in (first, second))
+        difference = torch.nn.functional.linear(first_hidden - second_hidden, self.layers[2].weight)
+        return self.unit * difference.unflatten(-1, (self.num_vertices, 3))
+
     def displacements(self, codes: Codes) -> Tensor:
         """Displacements v = G(z) from the reference mesh, (B, V, 3), in units of ``unit`` millimetres."""
         return self.layers(self.join(codes)).unflatten(-1, (self.num_vertices, 3))

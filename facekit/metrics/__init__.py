@@ -10,6 +10,7 @@ from facekit.metrics.classification import (
 from facekit.metrics.generation import (
     diversity,
     draw_pairs,
+    mean_displacement,
     mean_vertex_distance,
     nearest_training_mesh,
     pair_distances,
@@ -26,6 +27,7 @@ __all__ = [
     "draw_pairs",
     "error_summary",
     "mean_class_accuracy",
+    "mean_displacement",
     "mean_vertex_distance",
     "nearest_training_mesh",
     "pair_distances",

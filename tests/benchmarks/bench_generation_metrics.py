@@ -16,7 +16,14 @@ import torch
 from torch import Tensor
 
 from facekit.decoupled_gan import Generator
-from facekit.metrics import diversity, draw_pairs, mean_vertex_distance, nearest_training_mesh, pair_distances
+from facekit.metrics import (
+    diversity,
+    draw_pairs,
+    mean_displacement,
+    mean_vertex_distance,
+    nearest_training_mesh,
+    pair_distances,
+)
 
 VERTICES, DIRECTIONS, CHUNK = 22_129, 60, 256
 
@@ -87,12 +94,12 @@ def diversity_against_loop(training: Tensor) -> None:
 
 @torch.no_grad()
 def diversity_of_a_generator(pairs: int = 64) -> None:
-    """Samples are made anew for each pair: making them is the work, and batches read the 34 million weights once."""
+    """Samples are made anew for each pair: making them is the work. A batch reads the 34 million weights once, and the
+    linear last layer is asked about the difference of a pair, once instead of twice."""
     generator, random = Generator(torch.zeros(VERTICES, 3)), torch.Generator().manual_seed(0)
 
     def batched() -> None:
-        one, other = (generator(generator.sample_codes(pairs, random)) for _ in range(2))
-        mean_vertex_distance(one, other)
+        mean_displacement(generator.difference(*(generator.sample_codes(pairs, random) for _ in range(2))))
 
     def loop() -> None:
         for _ in range(pairs):

@@ -98,6 +98,14 @@ def test_displacements_are_added_to_the_reference_in_millimetres():
     torch.testing.assert_close(generator.displacements(codes), naive.view(4, 10, 3))
 
 
+def test_difference_is_that_of_two_faces():
+    generator = Generator(torch.randn(30, 3), unit=40.0, initial_scale=1.0)
+    first, second = (generator.sample_codes(5, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    torch.testing.assert_close(
+        generator.difference(first, second), generator(first) - generator(second), rtol=1e-4, atol=1e-4
+    )
+
+
 def test_codes_follow_the_seed_and_are_normal():
     generator = Generator(torch.zeros(4, 3))
     one, same = (generator.sample_codes(2000, torch.Generator().manual_seed(7)) for _ in range(2))

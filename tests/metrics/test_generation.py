@@ -6,6 +6,7 @@ from facekit.metrics import (
     diversity,
     draw_pairs,
     generation,
+    mean_displacement,
     mean_vertex_distance,
     nearest_training_mesh,
     pair_distances,
@@ -28,6 +29,11 @@ def generator(seed=0):
 
 def naive_distance(first, second):
     return sum(float((a - b).square().sum().sqrt()) for a, b in zip(first, second, strict=True)) / len(first)
+
+
+def test_mean_displacement_is_the_distance_of_a_difference():
+    first, second = torch.randn(2, 4, 30, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mean_displacement(first - second), mean_vertex_distance(first, second))
 
 
 def test_mean_vertex_distance_is_the_mean_over_vertices():
