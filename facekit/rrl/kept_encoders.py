@@ -1,7 +1,7 @@
 """Pre-trained encoders that several experiments share: trained once, then found again.
 
-Each one's run stays in ``runs/rrl_experiments``, named by its settings and by the package's code, and is continued or
-reused, by a later command, too.
+Each one's run stays in ``runs/rrl_experiments``, named by its settings, the package's code and the files of copies of
+data sets, and is continued or reused, by a later command, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from facekit.data import parse_data
+from facekit.data.cache import table_hash
 from facekit.nn import Encoder
 from facekit.rrl.baselines import pretrain_by_reconstruction
 from facekit.rrl.data import FacePairs, unlabelled_faces
@@ -54,7 +56,8 @@ def untrained(recipe: Recipe) -> Encoder:
 
 
 def _kept(recipe: Recipe, kind: str, train: Callable[[Path], Encoder]) -> Encoder:
-    settings = config_to_dict(recipe) | {"kind": kind, "out_dir": "", "code": _code()}
+    copies = _copies(recipe.data, recipe.units)
+    settings = config_to_dict(recipe) | {"kind": kind, "out_dir": "", "code": _code(), "copies": copies}
     name = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
     folder = RUNS / f"{kind}-{name}"
     file = folder / "encoder.pt"
@@ -66,6 +69,15 @@ def _kept(recipe: Recipe, kind: str, train: Callable[[Path], Encoder]) -> Encode
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(file, {"encoder": encoder})
     return encoder
+
+
+@lru_cache(maxsize=16)
+def _copies(data: str, units: str) -> list[str]:
+    """Texts that change with the files and labels of copies, so that no encoder outlives the data that trained it."""
+    choice = parse_data(data)
+    asked = [name for name in ("emotionet", units) if name in choice.folders or "own" in choice.folders]
+    sources = [choice.open(name) for name in asked]
+    return [f"{table_hash(source.table)} {json.dumps(source.describe(), sort_keys=True)}" for source in sources]
 
 
 @lru_cache

@@ -23,6 +23,7 @@ from facekit.rrl import (
     training_loop,
 )
 from facekit.training import ConfigError, CosineSchedule, distributed_run, read_metrics
+from tests.data.readers.photo_trees import write_picture, write_text
 
 SMALL = replace(experiments.SCALES["smoke"].recipe, progress=False, log_every=1)
 
@@ -146,3 +147,20 @@ def test_encoders_are_kept_and_found_again(tmp_path, monkeypatch):
     with pytest.raises(TypeError):
         kept_encoders.pretrained(replace(SMALL, seed=5))
     assert isinstance(kept_encoders.untrained(SMALL), Encoder)
+
+
+def test_no_encoder_outlives_the_copy_that_trained_it(tmp_path):
+    def names(pictures, landmarks="a.pts"):
+        kept_encoders._copies.cache_clear()
+        rows = [f"{picture},{landmarks}" for picture in pictures]
+        write_text(tmp_path / "manifest.csv", ["path,landmarks", *rows])
+        return kept_encoders._copies(f"own={tmp_path}", "bp4d")
+
+    write_text(tmp_path / "a.pts", [f"{10 + n % 20} {10 + n / 4}" for n in range(68)])
+    (tmp_path / "b.pts").write_bytes((tmp_path / "a.pts").read_bytes())
+    for name in ("a.png", "b.png"):
+        write_picture(tmp_path / name)
+    both = names(["a.png", "b.png"])
+    assert names(["a.png", "b.png"]) == both != names(["a.png"])
+    assert names(["a.png", "b.png"], "b.pts") != both
+    assert kept_encoders._copies("world", "bp4d") == []
