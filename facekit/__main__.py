@@ -52,8 +52,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    about = __doc__.replace("``", "")
     parser = argparse.ArgumentParser(
-        prog="python -m facekit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m facekit", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="print the id, the title and the columns of every experiment")
@@ -62,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         "id", nargs="+", help="such as dmlnet/table2, or 'dmlnet/table*'; all of one command share trained models"
     )
     run.add_argument("--data", default="world", help="world (default), world:ict=PATH, or <data set>=<path>")
-    run.add_argument("--scale", default="small", choices=SCALES, help="how large; default small")
+    scales = "smoke: seconds; notebook: minutes; small: hours on two cores (default); paper: its own sizes, for GPUs"
+    run.add_argument("--scale", default="small", choices=SCALES, help=scales)
     run.add_argument("--seeds", type=int, default=3, help="number of runs, with seeds 0, 1, ...; default 3")
     run.add_argument("--out", type=Path, help="JSON file, for one id; default among the paper's results")
     run.add_argument(

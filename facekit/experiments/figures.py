@@ -34,11 +34,12 @@ def figure_command(
         data: what ``--help`` says of ``--data``.
         words: the command line; by default that of the process.
     """
+    about = (description or "").replace("``", "")
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--data", default="world", help=data)
-    parser.add_argument("--scale", default="notebook", choices=SCALES, help="how large; default notebook")
+    parser.add_argument("--scale", default="notebook", choices=SCALES, help="notebook (minutes) by default")
     parser.add_argument("--seed", type=int, default=0, help="of every random choice; default 0")
     parser.add_argument("--out", type=Path, default=out, help="an .npz file; default among the chapter's results")
     asked = parser.parse_args(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import importlib
 import importlib.util
@@ -112,7 +113,7 @@ def chosen_experiments(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         found = fnmatch.filter(known, pattern)
         if not found:
-            raise ExperimentError(f"no experiment {pattern!r}; known are: {', '.join(known) or 'none'}")
+            raise _unknown(pattern, known)
         chosen |= dict.fromkeys(found)
     return list(chosen)
 
@@ -145,7 +146,7 @@ def run_experiment(
     """
     known = load_experiments()
     if id not in known:
-        raise ExperimentError(f"no experiment {id!r}; known are: {', '.join(known) or 'none'}")
+        raise _unknown(id, known)
     if scale not in SCALES:
         raise ExperimentError(f"scale {scale!r}: expected one of {', '.join(SCALES)}")
     seeds = list(seeds)
@@ -166,6 +167,13 @@ def run_experiment(
         if out is not None:
             write_json(out, result)
     return result
+
+
+def _unknown(id: str, known: Iterable[str]) -> ExperimentError:
+    known = list(known)
+    nearest = difflib.get_close_matches(id, known, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(nearest)}? " if nearest else ""
+    return ExperimentError(f"no experiment {id!r}; {hint}`python -m facekit list` prints all {len(known)}")
 
 
 def _check_out(out: Path) -> None:

@@ -110,8 +110,10 @@ def test_table_sets_the_papers_number_beside_ours(toy, tmp_path):
 
 
 def test_requests_that_do_not_fit(toy):
-    with pytest.raises(ExperimentError, match="no experiment 'toy/table9'; known are: toy/table2"):
+    with pytest.raises(ExperimentError, match=r"no experiment 'toy/table9'; did you mean toy/table2\? `python"):
         run_experiment("toy/table9")
+    with pytest.raises(ExperimentError, match="no experiment 'xyz'; `python -m facekit list` prints all 1"):
+        chosen_experiments(["xyz"])
     with pytest.raises(ExperimentError, match="scale 'huge': expected one of smoke, notebook, small, paper"):
         run_experiment("toy/table2", scale="huge")
     with pytest.raises(ExperimentError, match="at least one seed"):
@@ -203,3 +205,10 @@ def test_an_interrupted_command_ends_with_a_sentence(toy, tmp_path, capsys):
     registry._REGISTRY["toy/table2"] = registry.Experiment("toy/table2", "", "", ("accuracy",), {}, stop)
     assert main(["run", "toy/table2", "--scale", "smoke", "--out", str(tmp_path / "a.json")]) == 130
     assert capsys.readouterr().err.startswith("facekit: interrupted; the same command at the same commit")
+
+
+def test_help_is_plain_text(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert "python -m facekit list" in said and "`" not in said
