@@ -198,4 +198,7 @@ def _labels(table: pd.DataFrame, name: str) -> tuple[Tensor, Tensor]:
     """Present and coded, (N, K) bool each."""
     protocol = UNIT_PROTOCOLS[name]
     present, coded = au_matrix(table, protocol.units, protocol.positive_from)
+    if protocol.positive_from > 1 and table[[f"AU{unit}" for unit in protocol.units]].max(axis=None) == 1:
+        lowest = f"{protocol.positive_from:g}"
+        raise ManifestError(f"the action units are 0 or 1, expected levels, of which {lowest} and more are present")
     return present.bool(), coded

@@ -90,6 +90,15 @@ def test_own_data_in_rrl_that_lack_something(tmp_path, units, people, sentence):
         open_labelled(LaptopRecipe(data=f"own={tmp_path}", image_size=32))
 
 
+def test_occurrences_are_no_levels_in_rrl(tmp_path):
+    write_picture(tmp_path / "a.jpg")
+    units = UNIT_PROTOCOLS["disfa"].units
+    rows = [f"a.jpg,{name}," + ",".join("01"[unit % 2] for unit in units) for name in "abc"]
+    write_text(tmp_path / "manifest.csv", ["path,subject," + ",".join(f"AU{unit}" for unit in units), *rows])
+    with pytest.raises(DataError, match="own data in the place of disfa: the action units are 0 or 1, expected levels"):
+        labelled_faces(f"own={tmp_path}", "disfa", 32)
+
+
 def test_bp4d_in_rrl_knows_which_landmarks_it_has(tmp_path):
     """Neither the inner corners of the mouth nor a frame that was not tracked pull a region towards the corner."""
     scan_trees.bp4d(tmp_path)
