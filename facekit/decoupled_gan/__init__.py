@@ -27,7 +27,6 @@ from facekit.decoupled_gan.fitting import (
     landmark_vertices,
     surface_rmse,
 )
-from facekit.decoupled_gan.interaction import interaction_loss, interaction_share
 from facekit.decoupled_gan.judges import LAPTOP_JUDGE, JudgeSettings, TripletJudge, decoupling, fit_judge, triplet_loss
 from facekit.decoupled_gan.linear_models import (
     CodedFaces,
@@ -117,8 +116,6 @@ __all__ = [
     "from_files",
     "from_meshes",
     "gan_updates",
-    "interaction_loss",
-    "interaction_share",
     "judges_of",
     "label_distribution",
     "labelled_tensor",

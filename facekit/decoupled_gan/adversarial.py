@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from facekit.decoupled_gan.data import MeshDataset
-from facekit.decoupled_gan.interaction import interaction_loss
 from facekit.decoupled_gan.losses import (
     class_weights,
     classification_loss,
@@ -105,7 +104,6 @@ class Adversaries:
             in the draw of the labels that generated samples are asked for.
         unclassified: factors with labels that take no part in any classification or feature loss, as in the paper's
             ablation "without expression classification"; their codes are always free.
-        interaction: whether the generator's terms include ``interaction_loss``, which the paper does not have.
     """
 
     def __init__(
@@ -116,14 +114,12 @@ class Adversaries:
         instance_noise: float = 0.1,
         balance: float = 0.5,
         unclassified: Collection[str] = (),
-        interaction: bool = False,
     ) -> None:
         if batch_size % 2:
             raise ValueError(f"samples come in pairs: batch_size per process and pass must be even, found {batch_size}")
         self.gan = gan
         self.batch_size = batch_size
         self.instance_noise = instance_noise
-        self.interaction = interaction
         unknown = sorted(set(unclassified) - set(dataset.labels))
         if unknown:
             raise ValueError(
@@ -170,7 +166,7 @@ class Adversaries:
         return terms
 
     def generator(self, _batch: object, step: Randomness) -> dict[str, Tensor]:
-        """Terms of Eq. (8): ``fake_score``, ``classification``, ``feature``, ``regularizer`` (and ``interaction``)."""
+        """Terms of Eq. (8): ``fake_score``, ``classification``, ``feature`` and ``regularizer``."""
         draw = self.draw(step)
         generator, discriminator = self.gan.generator, self.gan.discriminator
         displacements = generator.displacements(draw.codes)
@@ -183,11 +179,7 @@ class Adversaries:
             terms["classification"] = classification_loss(logits[draw.labelled], draw.labels)
         if draw.shared in self.factors:
             terms["feature"] = feature_loss(features[draw.shared])
-        terms["regularizer"] = laplacian_loss(displacements, self.gan.laplacian)
-        if self.interaction:
-            others = {name: step.normal(*draw.codes[name].shape) for name in (draw.labelled, draw.shared)}
-            terms["interaction"] = interaction_loss(generator, draw.codes, others)
-        return terms
+        return terms | {"regularizer": laplacian_loss(displacements, self.gan.laplacian)}
 
 
 def _scaled_laplacian(dataset: MeshDataset, reference: Tensor, unit: float, count: int = 256) -> Tensor:

@@ -110,11 +110,11 @@ def table1(run: Run) -> Measured:
 @experiment(
     "decoupled_gan/beyond",
     paper=PAPER,
-    title="Beyond the paper: decoupling (%), diversity, specificity (mm) with a linear start and an interaction loss",
+    title="Beyond the paper: decoupling (%), diversity, specificity (mm) with a wide linear start",
     columns=TABLE_1,
 )
 def beyond(run: Run) -> Measured:
-    """Whether a linear start and a price on interaction raise decoupling and diversity together."""
+    """Whether a wide linear start raises decoupling and diversity together."""
     setting = _setting(run)
     run.config |= {f"judge of {name}": judge.quality._asdict() for name, judge in judges_of(setting).items()}
     return {method: judged(setting, model_of(setting, method)) for method in BEYOND}

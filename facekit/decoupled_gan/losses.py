@@ -28,7 +28,6 @@ class LossWeights:
         classification: lambda_2, classification of generated meshes.
         feature: lambda_3, agreement of features within pairs that share a code.
         regularizer: lambda_4, smoothness of the displacements.
-        interaction: what two codes do together beyond what each does alone, see ``interaction_loss``; not in the paper.
     """
 
     critic_classification: float = 0.1
@@ -37,7 +36,6 @@ class LossWeights:
     classification: float = 1.0
     feature: float = 0.5
     regularizer: float = 100.0
-    interaction: float = 0.0
 
     def discriminator(self, factors: Iterable[str]) -> dict[str, float]:
         """Factor of each term in what the discriminator minimises: minus Eq. (6), plus the gradient penalty."""
@@ -46,13 +44,12 @@ class LossWeights:
 
     def generator(self) -> dict[str, float]:
         """Factor of each term in what the generator minimises, Eq. (8); its share of L_GAN is -E[D(G(z))]."""
-        terms = {
+        return {
             "fake_score": -self.adversarial,
             "classification": self.classification,
             "feature": self.feature,
             "regularizer": self.regularizer,
         }
-        return terms | ({"interaction": self.interaction} if self.interaction else {})
 
 
 def wasserstein_distance(real_score: Tensor, fake_score: Tensor) -> Tensor:

@@ -180,8 +180,7 @@ def gan_updates(recipe: Recipe, world: World, gan: DecoupledGAN, dataset: MeshDa
     """A step of the game: ``critic_steps`` updates of the discriminator, each on new meshes; one of the generator."""
     share = recipe.batch_size // (world.size * recipe.accumulate)
     unclassified = [recipe.unclassified] if recipe.unclassified else []
-    interaction = recipe.weights.interaction > 0
-    game = Adversaries(gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified, interaction)
+    game = Adversaries(gan, dataset, share, recipe.instance_noise, recipe.balance, unclassified)
     schedules = {"lr": CosineSchedule(recipe.learning_rate, recipe.final_learning_rate, recipe.steps)}
 
     def adam(module: torch.nn.Module) -> torch.optim.Adam:

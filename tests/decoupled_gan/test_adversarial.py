@@ -124,7 +124,7 @@ def test_processes_play_the_game_of_one(gan, data, update, size):
 
 def loss_and_gradients(gan, data, update, rank, size, count=16):
     """What process ``rank`` of ``size`` finds on its share of one global batch."""
-    game, weights = Adversaries(gan, data, count // size, interaction=True), LossWeights(interaction=2.0)
+    game, weights = Adversaries(gan, data, count // size), LossWeights()
     share = data.batch(torch.arange(count).chunk(size)[rank])
     terms = getattr(game, update)(share, step(3, 1, update, rank, size))
     factor = weights.discriminator(game.factors) if update == "discriminator" else weights.generator()
