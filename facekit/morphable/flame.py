@@ -66,6 +66,8 @@ class FlameModel(FaceModel):
     def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
         """Vertices (B, V, 3) in millimetres, Eq. (1) to (5) of the paper."""
         self.check_codes(identity=identity, expression=expression)
+        count = max(len(identity), len(expression))
+        identity, expression = identity.expand(count, -1), expression.expand(count, -1)
         movement, pose = expression[:, :-POSE_SIZE], expression[:, -POSE_SIZE:]
         basis = torch.cat([self.identity_basis, self.expression_basis]).flatten(1)
         shaped = self.template + (torch.cat([identity, movement], dim=1) @ basis).unflatten(1, (-1, 3))

@@ -103,6 +103,8 @@ def test_flame_is_differentiable_and_batched(flame_file):
     codes = [torch.randn(2, size, dtype=torch.float64, requires_grad=True) for size in (2, 10)]
     assert torch.autograd.gradcheck(model.shape, codes)
     torch.testing.assert_close(model.shape(*codes)[1:], model.shape(*(code[1:] for code in codes)))
+    identity, expression = codes
+    torch.testing.assert_close(model.shape(identity[:1], expression)[1:], model.shape(identity[:1], expression[1:]))
 
 
 def test_jaw_units_and_gaze(flame_file):

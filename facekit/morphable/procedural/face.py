@@ -150,4 +150,4 @@ class ProceduralFace(FaceModel):
         gaze = self.split_expression(expression)[1]
         eyeballs = self.eyes.eyeball_points(controls, centres, gaze)
         angle = self.eyes.iris_angle(eyeballs, centres, gaze, self.num_vertices)
-        return self.skin(texture, angle.expand(len(texture), -1))
+        return self.skin(texture, angle.expand(max(len(texture), len(angle)), -1))

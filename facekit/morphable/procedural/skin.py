@@ -77,12 +77,14 @@ class Skin(nn.Module):
         """Albedo (B, P, 3), linear RGB in [0, 1].
 
         Args:
-            texture (B, T): texture codes.
+            texture (B, T): texture codes; one serves several angles.
             iris_angle (B, P) or (P,): at points on the eyeballs, the angle in degrees between the gaze and the point,
                 seen from the eyeball's centre; other points are ignored. Eyes without an iris if None.
         """
         if texture.dim() != 2 or texture.shape[1] != NUM_TEXTURE:
             raise ValueError(f"texture code has shape {tuple(texture.shape)}, expected (B, {NUM_TEXTURE})")
+        if iris_angle is not None and iris_angle.dim() == 2:
+            texture = texture.expand(max(len(texture), len(iris_angle)), -1)
         code = dict(zip((dimension.name for dimension in TEXTURE_DIMENSIONS), texture.unbind(1), strict=True))
         pattern = texture[:, -NUM_PATTERNS:]
         share = torch.special.ndtr(code["melanin"])

@@ -40,6 +40,22 @@ def test_codes_have_the_announced_sizes(face, generator):
     assert albedo.shape == (3, face.num_vertices, 3) and 0 <= albedo.min() and albedo.max() <= 1
 
 
+def test_one_code_serves_many_of_the_others(face, generator):
+    identity = face.sample_identity(1, generator)
+    texture = face.sample_texture(1, generator, identity)
+    expression = face.expression_code(
+        torch.rand(2, NUM_ACTION_UNITS, 2, generator=generator), torch.tensor([[20.0, 0], [0, 9]])
+    )
+    vertices, albedo = face.face(identity, expression, texture)
+    for row in range(2):
+        one = face.face(identity, expression[row : row + 1], texture)
+        torch.testing.assert_close(vertices[row], one[0][0], atol=1e-4, rtol=0)
+        torch.testing.assert_close(albedo[row], one[1][0], atol=1e-5, rtol=0)
+    assert face.albedo(texture, expression).shape == albedo.shape
+    with pytest.raises(FaceModelError, match="found 3 identity, 2 expression codes"):
+        face.shape(identity.expand(3, -1), expression)
+
+
 @pytest.mark.parametrize(
     ("units", "place", "direction"),
     [
