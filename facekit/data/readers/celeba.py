@@ -98,6 +98,8 @@ def _find_list(root: Path, what: str, inventory: Inventory) -> dict[str, Any]:
                     raise TextError(f"{found[0]}: the rest is left out after {damaged} damaged lines")
             else:
                 entries[entry[0]] = entry[1]
+        if not entries and not damaged:
+            raise TextError(f"{found[0]}: the list is empty; its labels stay unknown")
     except TextError as error:
         inventory.corrupt(found[0], reason_of(error, found[0]))
     return entries

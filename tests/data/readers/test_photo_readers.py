@@ -200,6 +200,12 @@ def test_aflw2000(tmp_path):
     assert "Exp_Para" in reasons(aflw2000.open_dataset(tmp_path), "corrupt")["image00004.mat"]
 
 
+def test_celeba_with_an_empty_list(tmp_path):
+    (trees.celeba_tree(tmp_path) / "identity_CelebA.txt").write_text("\n")
+    source = celeba.open_dataset(tmp_path)
+    assert reasons(source, "corrupt") == {"identity_CelebA.txt": "the list is empty; its labels stay unknown"}
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_emotionet(tmp_path, end):
     source = emotionet.open_dataset(trees.emotionet_tree(tmp_path, end), image_size=16)
