@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from facekit.data.folds import PUBLISHED_FOLDS
-from facekit.data.formats import read_mat, require_numbers
+from facekit.data.formats import FormatError, read_mat, require_numbers
 from facekit.data.readers import Inventory
 from facekit.data.readers.landmark_files import from_66, to_crop
 from facekit.data.readers.level_files import read_levels
@@ -119,7 +119,9 @@ def open_dataset(
         kept = {frame: file for frame, file in kept.items() if _usable(file, verify, inventory)}
         parts.append((subject, kept, levels[subject].loc[list(kept)]))
     table = keep_subjects(_table(root, [part for part in parts if part[1]]), subjects)
-    return DisfaSource(table, root, inventory, _landmark_files(root), image_size=image_size, **options)
+    points = _landmark_files(root)
+    points = _readable(points, inventory) if verify == "pixels" else points
+    return DisfaSource(table, root, inventory, points, image_size=image_size, **options)
 
 
 def _levels(root: Path, inventory: Inventory) -> dict[str, pd.DataFrame]:
@@ -138,7 +140,16 @@ def _levels(root: Path, inventory: Inventory) -> dict[str, pd.DataFrame]:
             if f"AU{unit}" not in units:
                 inventory.miss(f"{subject}_au{unit}.txt", "there is no such label file")
         tables[subject] = pd.DataFrame(units).sort_index().reindex(columns=[f"AU{unit}" for unit in UNITS])
+        _note_short_files(subject, tables[subject][list(units)], inventory)
     return tables
+
+
+def _note_short_files(subject: str, levels: pd.DataFrame, inventory: Inventory) -> None:
+    """Notes label files that end before the person's others; some of the release are one frame shorter."""
+    counts = levels.notna().sum()
+    for name, count in counts[counts < counts.max() - 1].items():
+        absent = f"{counts.max() - count} of {counts.max()} frames have no level"
+        inventory.miss(f"{subject}_{name.lower()}.txt", absent)
 
 
 def _pictures(root: Path, camera: str, first_frame: int | None) -> dict[str, dict[int, Path]]:
@@ -213,6 +224,20 @@ def _landmark_files(root: Path) -> dict[str, dict[int, Path]]:
             ranges = BAD_LANDMARKS.get(people[-1], ())
             if not any(first <= frame + 1 <= last for first, last in ranges):
                 found.setdefault(people[-1], {})[frame] = file
+    return found
+
+
+def _readable(points: dict[str, dict[int, Path]], inventory: Inventory) -> dict[str, dict[int, Path]]:
+    """The files of landmarks that can be read; the inventory says what is wrong with the others."""
+    found: dict[str, dict[int, Path]] = {}
+    for name, files in points.items():
+        for frame, file in files.items():
+            try:
+                _read_points(file, file_stamp(file))
+            except FormatError as error:
+                inventory.corrupt(file, str(error))
+            else:
+                found.setdefault(name, {})[frame] = file
     return found
 
 

@@ -293,6 +293,21 @@ def test_disfa(tmp_path, end, base):
     assert sample["landmarks_visible"][:, 0].tolist() == [True, False] * 3
 
 
+def test_disfa_says_which_files_are_short_or_damaged(tmp_path):
+    labels = trees.disfa_tree(tmp_path) / "ActionUnit_Labels"
+    (labels / "SN001" / "SN001_au4.txt").write_text("")
+    write_text(labels / "SN003" / "SN003_au12.txt", [f"{frame},1" for frame in range(1, 4)])
+    write_text(labels / "SN003" / "SN003_au1.txt", [f"{frame},1" for frame in range(1, 6)])  # as in the release
+    marks = tmp_path / "Landmark_Points" / "SN001" / "tmp_frame_lm"
+    (marks / "SN001_0002_lm.mat").write_bytes(b"")
+    source = disfa.open_dataset(tmp_path, image_size=16, verify="pixels")
+    assert reasons(source, "missing") == {
+        "SN001_au4.txt": "6 of 6 frames have no level", "SN003_au12.txt": "3 of 6 frames have no level",
+    }  # fmt: skip
+    assert reasons(source, "corrupt") == {"SN001_0002_lm.mat": "the file is empty"}
+    assert source[:6]["landmarks_visible"][:, 0].tolist() == [True, False, False, False, True, False]
+
+
 def test_disfa_says_who_has_no_landmarks(tmp_path):
     shutil.rmtree(trees.disfa_tree(tmp_path) / "Landmark_Points" / "SN003")
     source = disfa.open_dataset(tmp_path, image_size=16)
