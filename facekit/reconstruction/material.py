@@ -8,7 +8,6 @@ from facekit.data import DataError, parse_data
 from facekit.morphable import FaceModel, FaceModelError, LinearFaceModel, ProceduralFace, build_linear_model
 from facekit.reconstruction.copies import basel_model, open_copy
 from facekit.reconstruction.data import Photos, joined_photos, training_photos
-from facekit.reconstruction.photo import PhotoError
 from facekit.reconstruction.prior import Prior, face_prior
 from facekit.reconstruction.recipe import Recipe
 from facekit.training import ConfigError
@@ -66,6 +65,6 @@ def open_material(recipe: Recipe) -> Material:
             labelled = open_copy(recipe.data, "300wlp", recipe.image_size, recipe.sources)
             collections = open_copy(recipe.data, "celeba", recipe.image_size, recipe.people)
             halves = joined_photos(labelled, collections, recipe.in_memory)
-    except (DataError, FaceModelError, PhotoError, ValueError) as error:
+    except (DataError, FaceModelError, ValueError) as error:
         raise ConfigError(str(error)) from error
     return Material(face_model, morphable, prior, *halves)

@@ -102,8 +102,7 @@ class Objective:
 
     def reconstruct(self, batches: Batches, step: Randomness) -> Face:
         """The faces of the labelled rows, then of the unlabelled ones."""
-        images = torch.cat([batch["image"] for batch in batches.values()])
-        return self.model(images, texture=self.texture_from is not None and step.index >= self.texture_from)
+        return self.model(_images(batches), texture=self.texture_from is not None and step.index >= self.texture_from)
 
     def generator(self, batches: Batches, step: Randomness) -> dict[str, Tensor]:
         """All terms of the encoder and decoders; ``batches`` holds ``labelled`` and ``unlabelled``."""
@@ -131,7 +130,8 @@ class Objective:
     def critic_terms(self, batches: Batches, step: Randomness) -> dict[str, Tensor]:
         """Eq. (11) with its sign turned: ``distance`` E[D(fake)] - E[D(real)], and the ``divergence`` penalty."""
         with torch.no_grad():
-            fake = self.critic.normalize(self.reconstruct(batches, step).vertices)
+            codes = self.model.encoder(_images(batches))
+            fake = self.critic.normalize(self.model.shape_decoder(codes.identity, codes.expression))
             real = self.critic.normalize(self.real_shapes(batches, step))
         position = torch.cat([step.uniform(len(batch["image"])) for batch in batches.values()])
         return {
@@ -183,6 +183,11 @@ class Objective:
         """The 3DMM's faces (B, V, 3) of the labelled people with some expressions, mirrored where the photograph is."""
         shapes = self.prior.shape(labelled["shape_code"], expressions)
         return torch.where(labelled["mirrored"][:, None, None], self.prior.mirror(shapes), shapes)
+
+
+def _images(batches: Batches) -> Tensor:
+    """The photographs (B, 3, S, S) of all halves."""
+    return torch.cat([batch["image"] for batch in batches.values()])
 
 
 def _exchanged(rows: Tensor) -> Tensor:

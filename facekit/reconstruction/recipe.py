@@ -76,6 +76,8 @@ class Recipe(TrainingConfig):
             raise ConfigError(f"{len(self.factors)} factors and {len(self.widths)} widths, expected as many of each")
         if self.image_size % 16:
             raise ConfigError(f"image_size is {self.image_size}, expected a multiple of 16")
+        if self.critic_every < 1:
+            raise ConfigError(f"critic_every is {self.critic_every}, expected at least 1")
         if self.batch_size % 4:
             raise ConfigError(f"batch_size is {self.batch_size}, expected a multiple of 4: half of it comes in pairs")
 

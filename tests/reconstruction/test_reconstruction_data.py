@@ -173,6 +173,7 @@ def test_settings(networks, material, recipe):
         ({"factors": (4, 4, 4)}, "3 factors and 2 widths"),
         ({"image_size": 40}, "image_size is 40, expected a multiple of 16"),
         ({"batch_size": 6}, "batch_size is 6, expected a multiple of 4"),
+        ({"critic_every": 0}, "critic_every is 0, expected at least 1"),
     ],
 )
 def test_mistakes_in_settings(recipe, changes, sentence):
