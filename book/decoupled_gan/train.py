@@ -34,9 +34,8 @@ def main(config: Recipe) -> dict[str, float]:
     """Train, write sample faces, and return the last metrics."""
     with distributed_run(config) as world:
         # Registered meshes with sparse labels: everybody has an identity, about 7 % have an expression.
-        bar = tqdm(desc="making faces", unit="face", disable=not (config.progress and world.is_main))
-        meshes = open_meshes(config, world, lambda done, total: bar.reset(total) or bar.update(done))
-        bar.close()
+        with tqdm(desc="making faces", unit="face", disable=not (config.progress and world.is_main)) as bar:
+            meshes = open_meshes(config, world, lambda done, total: bar.reset(total) or bar.update(done))
 
         # Codes -> mesh -> geometry image -> real? who? which expression?
         gan = build_gan(config, meshes).to(world.device)

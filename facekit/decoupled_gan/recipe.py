@@ -89,6 +89,13 @@ class Recipe(TrainingConfig):
             raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
         if self.population not in ("emotions", "speech"):
             raise ConfigError(f"population is {self.population!r}, expected emotions or speech")
+        if self.level not in (0, 1, 2):
+            raise ConfigError(f"level is {self.level}, expected 0, 1 or 2")
+        if self.image_size < 16 or self.image_size % 16:
+            raise ConfigError(f"image_size is {self.image_size}, expected a multiple of 16: it is halved four times")
+        for name, size in asdict(self.code).items():
+            if size < 0:
+                raise ConfigError(f"code.{name} is {size}, expected 0 (left out) or a length")
         if self.linear_start < 0:
             raise ConfigError(f"linear_start is {self.linear_start}, expected 0 (none) or a scale such as 0.6")
         if self.batch_size % 2:
@@ -108,6 +115,7 @@ class LaptopRecipe(Recipe):
     """A run that shows recognisable, decoupled faces after a few minutes on two cores."""
 
     preset: str = "laptop"
+    save_every: int = 100
     share: float = 0.2
     level: int = 1
     num_vertices: int = 3000

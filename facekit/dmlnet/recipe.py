@@ -136,6 +136,7 @@ class LaptopRecipe(Recipe):
     """A run that learns in minutes on two cores."""
 
     preset: str = "laptop"
+    save_every: int = 100
     subjects: int = 40
     face_size: int = 48
     encoder: str = "resnet_tiny"

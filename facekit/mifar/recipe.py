@@ -107,6 +107,7 @@ class LaptopRecipe(Recipe):
     """A run of a few minutes on two cores."""
 
     preset: str = "laptop"
+    save_every: int = 100
     subjects: int = 40
     frames: int = 8
     pooling: str = "approximate"

@@ -95,6 +95,7 @@ class LaptopRecipe(Recipe):
     """A run of minutes on two cores."""
 
     preset: str = "laptop"
+    save_every: int = 100
     level: int = 0
     components: tuple[int, int, int] = (40, 20, 20)
     scanned: int = 200

@@ -112,6 +112,7 @@ class LaptopRecipe(Recipe):
 
     out_dir: str = "runs/rrl_laptop"
     preset: str = "laptop"
+    save_every: int = 100
     faces: int = 6000
     in_memory: bool = True
     probe_frames: int = 8

@@ -78,6 +78,9 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path, folder):
     [
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
         (("--batch_size", 9), "batch_size is 9, expected an even number"),
+        (("--level", 7), "level is 7, expected 0, 1 or 2"),
+        (("--image_size", 40), "image_size is 40, expected a multiple of 16"),
+        (("--code.identity", -4), "code.identity is -4, expected 0 (left out) or a length"),
         (("--linear_start", -1), "linear_start is -1.0, expected 0 (none) or a scale such as 0.6"),
         (("--weights.features", 1), "unknown setting 'weights.features'"),
         (("--data", "meshes=/nowhere"), "/nowhere holds no saved meshes"),
