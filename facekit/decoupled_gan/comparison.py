@@ -118,6 +118,9 @@ BEYOND: dict[str, Callable[[Recipe], Recipe]] = {
 }
 """The paper's model, and one that starts as the linear model, with codes nearly as wide as the linear model's own."""
 
+SPREADS = (0.7, 0.85, 1.0, 1.15)
+"""Standard deviations of the codes that the two models of ``BEYOND`` are sampled with; 1 is the training's."""
+
 BASELINES = ("MAE", "COMA", "linear 3DMM", "bilinear")
 """What the paper compares itself with: two autoencoders (MAE, COMA), a linear and a bilinear model."""
 

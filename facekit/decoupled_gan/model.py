@@ -9,6 +9,7 @@ The factors are named, not numbered: ``{"identity": 65, "expression": 15, "noise
 third labelled factor (the supplement's viseme) is one more entry.
 """
 
+import copy
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -45,6 +46,9 @@ class Generator(nn.Module):
         hidden: width of the hidden layer.
         unit: millimetres in one unit of the network's output, so that its weights see values of order one.
         initial_scale: factor on the usual initial weights of the last layer; small: training starts near the reference.
+
+    Attributes:
+        spread: standard deviation of the codes that ``sample_codes`` draws; 1, except after ``truncated``.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Generator(nn.Module):
             raise ValueError(f"unit must be positive millimetres, found {unit}")
         self.code_sizes = dict(code_sizes)
         self.unit = float(unit)
+        self.spread = 1.0
         self.register_buffer("reference", reference.detach().clone())
         self.layers = nn.Sequential(
             nn.Linear(sum(code_sizes.values()), hidden),
@@ -77,12 +82,25 @@ class Generator(nn.Module):
         return self.reference.shape[0]
 
     def sample_codes(self, count: int, generator: torch.Generator) -> Codes:
-        """Draw every part of ``count`` codes from N(0, I). The draw is made on the random generator's device."""
+        """Draw every part of ``count`` codes from N(0, spread² I), on the random generator's device."""
         draws = {
             name: torch.randn(count, size, generator=generator, device=generator.device)
             for name, size in self.code_sizes.items()
         }
-        return {name: draw.to(self.reference) for name, draw in draws.items()}
+        return {name: self.spread * draw.to(self.reference) for name, draw in draws.items()}
+
+    def truncated(self, spread: float) -> "Generator":
+        """The same networks, drawing codes with the standard deviation ``spread``: below 1 for milder faces than it was
+        trained to make, above 1 for stronger ones. The weights are shared.
+
+        Raises:
+            ValueError: ``spread`` is not positive.
+        """
+        if spread <= 0:
+            raise ValueError(f"spread must be positive, found {spread}")
+        milder = copy.copy(self)
+        milder.spread = float(spread)
+        return milder
 
     def join(self, codes: Codes) -> Tensor:
         """Concatenate the parts into z (B, sum of sizes).

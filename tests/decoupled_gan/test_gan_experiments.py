@@ -8,6 +8,8 @@ import pytest
 from facekit.decoupled_gan import SCALES
 from facekit.experiments import load_experiments, run_experiment
 
+SPREAD_CODES = (", codes x 0.7", ", codes x 0.85", "", ", codes x 1.15")
+
 
 def test_core_runs_at_the_smallest_scale_and_leaves_a_record(tmp_path):
     result = run_experiment("decoupled_gan/core", scale="smoke", seeds=[0, 1], out=tmp_path / "core.json")
@@ -41,6 +43,7 @@ def test_the_paper_s_scale_has_the_paper_s_settings():
     "name, rows",
     [
         ("table1", {"training data", "without mesh regularisation", "MAE", "COMA", "linear 3DMM", "bilinear"}),
+        ("beyond", {f"decoupled GAN{start}{codes}" for start in ("", ", wide linear start") for codes in SPREAD_CODES}),
         ("table2", {"decoupled GAN", "MAE", "COMA", "linear 3DMM", "bilinear"}),
         ("figure5", {"training data", "decoupled GAN"}),
         ("figure6", {"decoupled GAN", "MAE", "COMA"}),

@@ -114,6 +114,19 @@ def test_codes_follow_the_seed_and_are_normal():
     assert abs(one["identity"].mean()) < 0.01 and abs(one["identity"].std() - 1) < 0.01
 
 
+def test_a_truncated_generator_draws_milder_codes_and_makes_the_same_faces_of_given_ones():
+    generator = Generator(torch.zeros(20, 3), {"identity": 3, "noise": 2})
+    milder = generator.truncated(0.5)
+    full, half = (one.sample_codes(7, torch.Generator().manual_seed(3)) for one in (generator, milder))
+    for part in full:
+        torch.testing.assert_close(half[part], 0.5 * full[part])
+    torch.testing.assert_close(milder(half), generator(half))
+    assert milder.layers[2].weight is generator.layers[2].weight
+    assert generator.spread == 1 and milder.truncated(2.0).spread == 2
+    with pytest.raises(ValueError, match="spread must be positive, found 0"):
+        generator.truncated(0)
+
+
 def test_wrong_codes_are_named():
     generator = Generator(torch.zeros(4, 3))
     codes = generator.sample_codes(2, torch.Generator())
