@@ -73,6 +73,14 @@ def test_diversity_and_specificity_have_known_values(data):
     assert measured["specificity"] < 2.0
 
 
+def test_a_quicker_difference_is_taken_and_changes_nothing(data):
+    quick = Sheets(data)
+    quick.difference = lambda first, second: quick(first) - quick(second)
+    assert evaluate(quick, data, pairs=50, samples=5) == evaluate(Sheets(data), data, pairs=50, samples=5)
+    quick.difference = lambda first, second: torch.full((len(first["identity"]), 64, 3), 2.0)
+    assert evaluate(quick, data, pairs=50, samples=5)["diversity"] == pytest.approx(12**0.5)
+
+
 def test_data_diversity_shrinks_within_labels(data):
     measured = evaluate_data(data, pairs=2000)
     assert measured["diversity_identity"] < measured["diversity"]
