@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from facekit.data import DataError
+from facekit.decoupled_gan.losses import UNLABELLED
 from facekit.meshes import check_uv, flipped_triangles, harmonic_uv, load_mesh
 
-UNLABELLED = -1
 CHUNK = 1024
 
 
