@@ -99,10 +99,17 @@ class MeshDataset:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write the set as ``vertices.npy`` (which ``load`` maps into memory), ``labels.npz`` and ``names.json``."""
+        """Write the set as ``vertices.npy`` (which ``load`` maps into memory), ``labels.npz`` and ``names.json``.
+
+        A set that is there already stays whole until the new vertices are written, and may be this set itself. A save
+        that was broken off later leaves no ``names.json``, and so nothing that ``load`` takes for a set.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "vertices.npy", self.vertices.numpy())
+        partial = folder / "vertices.partial.npy"
+        np.save(partial, self.vertices.numpy())
+        (folder / "names.json").unlink(missing_ok=True)
+        partial.replace(folder / "vertices.npy")
         arrays = {f"label_{factor}": label.numpy() for factor, label in self.labels.items()}
         if self.sequence is not None:
             arrays["sequence"] = self.sequence.numpy()

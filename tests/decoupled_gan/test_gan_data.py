@@ -1,5 +1,7 @@
 """Registered meshes: what is refused, and under which name."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -51,6 +53,33 @@ def test_saved_meshes_come_back(tmp_path):
     assert torch.equal(again.sequence, data.sequence) and again.label_names == data.label_names
     with pytest.raises(MeshDataError, match=r"vertices\.npy is missing"):
         MeshDataset.load(tmp_path)
+
+
+def test_a_set_can_be_saved_over_itself(tmp_path):
+    data = sheet_dataset()
+    data.save(tmp_path)
+    replace(MeshDataset.load(tmp_path), name="renamed").save(tmp_path)
+    again = MeshDataset.load(tmp_path)
+    assert torch.equal(again.vertices, data.vertices) and again.name == "renamed"
+    assert {file.name for file in tmp_path.iterdir()} == {"vertices.npy", "labels.npz", "names.json"}
+
+
+@pytest.mark.parametrize("broken, survives", [("save", True), ("savez", False)])
+def test_a_save_that_is_broken_off_leaves_the_old_set_or_none(tmp_path, monkeypatch, broken, survives):
+    data = sheet_dataset()
+    data.save(tmp_path)
+
+    def full(*_args, **_kwargs):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(f"numpy.{broken}", full)
+    with pytest.raises(OSError, match="no space left"):
+        replace(data, vertices=data.vertices + 1).save(tmp_path)
+    if survives:
+        assert torch.equal(MeshDataset.load(tmp_path).vertices, data.vertices)
+    else:
+        with pytest.raises(MeshDataError, match=r"names\.json is missing"):
+            MeshDataset.load(tmp_path)
 
 
 def changed(**changes):
