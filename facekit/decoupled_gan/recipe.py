@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-import torch.distributed
 
 from facekit.data import DataError, parse_data
 from facekit.decoupled_gan.adversarial import Adversaries, DecoupledGAN
@@ -26,6 +25,7 @@ from facekit.training import (
     Update,
     World,
     load_weights,
+    make_once,
     parse_config,
 )
 
@@ -130,6 +130,9 @@ class LaptopRecipe(Recipe):
 PRESETS = {"paper": Recipe, "laptop": LaptopRecipe}
 """The recipes that ``--preset`` names: ``paper`` and ``laptop``."""
 
+MESH_SETTINGS = ("data", "population", "share", "level", "num_vertices", "crop", "seed")
+"""The settings that the training meshes follow from."""
+
 
 def open_face_model(recipe: Recipe) -> FaceModel:
     """The face model that ``recipe.data`` names.
@@ -162,16 +165,18 @@ def open_meshes(recipe: Recipe, world: World, progress: Callable[[int, int], Non
     """The meshes of a run: made once by the first process, kept in ``out_dir/meshes``, mapped into memory by all.
 
     Raises:
-        ConfigError: the data that the settings name does not exist or cannot be used.
+        ConfigError: the data that the settings name does not exist or cannot be used, or the folder holds meshes of
+            other settings.
     """
-    folder = Path(recipe.out_dir) / "meshes"
-    if world.is_main and (recipe.restart or not (folder / "names.json").exists()):
+
+    def make(folder: Path) -> None:
         try:
             make_meshes(recipe, progress).save(folder)
         except (DataError, FaceModelError, MeshDataError, MeshError) as error:
             raise ConfigError(str(error)) from error
-    if world.size > 1:
-        torch.distributed.barrier()
+
+    folder = Path(recipe.out_dir) / "meshes"
+    make_once(folder, recipe, MESH_SETTINGS, world, make)
     return MeshDataset.load(folder)
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
-import torch.distributed as dist
 from tqdm import tqdm
 
 from facekit.data import DataError
 from facekit.dmlnet.data import Faces, load_faces, open_sources
 from facekit.dmlnet.labelling import annotated
 from facekit.dmlnet.recipe import Recipe
-from facekit.training import ConfigError, World, config_to_dict, distributed_run
+from facekit.training import ConfigError, World, distributed_run, make_once
 
 _SETTINGS = ("data", "dataset", "subjects", "face_size")
 """What faces depend on; those of SFEW also on how they are labelled."""
-_LONGEST = timedelta(days=1)
-"""Other processes wait so long for the faces of a large set."""
 
 
 def make_faces(recipe: Recipe, progress: Callable[[int, int], None] | None = None, **sizes: int) -> tuple[Faces, Faces]:
@@ -49,22 +44,12 @@ def open_faces(recipe: Recipe, world: World) -> tuple[Faces, Faces]:
             other settings.
     """
     folder = Path(recipe.out_dir) / "faces"
-    others = dist.new_group(backend="gloo", timeout=_LONGEST) if world.size > 1 else None
-    if world.is_main:
-        _make_once(recipe, folder)
-    if others is not None:
-        dist.barrier(others)
+    depends_on = _SETTINGS if recipe.dataset != "sfew" else (*_SETTINGS, "seed", "labelling")
+    make_once(folder, recipe, depends_on, world, lambda folder: _make(recipe, folder))
     return Faces.load(folder / "train"), Faces.load(folder / "test")
 
 
-def _make_once(recipe: Recipe, folder: Path) -> None:
-    complete, record, settings = folder / "test" / "classes.json", folder / "settings.json", _settings(recipe)
-    if complete.exists() and not recipe.restart:
-        _compare(settings, record)
-        return
-    complete.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(settings), encoding="utf-8")
+def _make(recipe: Recipe, folder: Path) -> None:
     with tqdm(desc="making faces", unit="face", disable=not recipe.progress) as bar:
 
         def made(done: int, total: int) -> None:
@@ -78,20 +63,3 @@ def _make_once(recipe: Recipe, folder: Path) -> None:
                 faces.save(folder / name)
         except DataError as error:
             raise ConfigError(str(error)) from error
-
-
-def _settings(recipe: Recipe) -> dict:
-    names = _SETTINGS if recipe.dataset != "sfew" else (*_SETTINGS, "seed", "labelling")
-    found = config_to_dict(recipe)
-    return json.loads(json.dumps({name: found[name] for name in names}))
-
-
-def _compare(settings: dict, record: Path) -> None:
-    """Raise ConfigError where the record names other settings; faces without a record are taken as they are."""
-    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else settings
-    for name in sorted(settings.keys() | before.keys()):
-        if settings.get(name) != before.get(name):
-            raise ConfigError(
-                f"{record.parent} holds faces made with {name} {before.get(name)!r}, this run has "
-                f"{settings.get(name)!r}; set it back, choose another out_dir, or start again with --restart True"
-            )

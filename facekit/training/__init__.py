@@ -58,6 +58,7 @@ from facekit.training.errors import (
 )
 from facekit.training.log import MetricsLog, read_metrics
 from facekit.training.loop import TrainingLoop
+from facekit.training.made_data import make_once
 from facekit.training.process_group import World, distributed_run
 from facekit.training.sampler import EpochSampler, Sampler
 from facekit.training.schedules import ConstantSchedule, CosineSchedule, LinearSchedule, Schedule, StepSchedule
@@ -107,6 +108,7 @@ __all__ = [
     "isolated_random_state",
     "load_checkpoint",
     "load_weights",
+    "make_once",
     "parse_config",
     "rank",
     "read_metrics",

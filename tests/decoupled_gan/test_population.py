@@ -1,11 +1,14 @@
 """The four data sets of the paper in the face world: counts, labels, topology."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from facekit.decoupled_gan import population, speech_meshes, world_meshes
+from facekit.decoupled_gan import PRESETS, open_meshes, population, speech_meshes, world_meshes
 from facekit.meshes import boundary_loops, connected_components, flipped_triangles
 from facekit.morphable import EXPRESSIONS, ProceduralFace, load_ict
+from facekit.training import ConfigError, World
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,18 @@ def test_counts_and_labels(meshes):
     share = (meshes.labels["expression"] >= 0).float().mean().item()
     assert 0.06 < share < 0.08
     assert set(meshes.labels["expression"].tolist()) == {-1, 0, 1, 2, 3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("change", [{"share": 0.03}, {"num_vertices": 200}, {"crop": 0.0}, {"seed": 1}])
+def test_meshes_of_other_settings_are_not_taken_for_this_runs(tmp_path, meshes, change):
+    """A run that was stopped early leaves meshes and no checkpoint, which alone would tell that they are others."""
+    recipe, world = PRESETS["laptop"](share=0.02, level=0, num_vertices=0, out_dir=str(tmp_path)), World(0, 1, "cpu")
+    first = open_meshes(recipe, world, lambda done, total: None)
+    assert torch.equal(first.vertices, meshes.vertices)
+    again = open_meshes(replace(recipe, steps=7, learning_rate=1.0), world, None)
+    assert torch.equal(again.vertices, meshes.vertices), "made once"
+    with pytest.raises(ConfigError, match=rf"meshes was made with {next(iter(change))} .*, this run has "):
+        open_meshes(replace(recipe, **change), world, None)
 
 
 def test_the_paper_s_share_of_labels_at_full_size():

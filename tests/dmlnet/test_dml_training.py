@@ -21,7 +21,7 @@ from facekit.dmlnet import (
     open_faces,
     train_network,
 )
-from facekit.training import ConfigError, Step, World, load_checkpoint, parse_config, read_metrics
+from facekit.training import ConfigError, Step, World, load_checkpoint, make_once, parse_config, read_metrics
 
 SCRIPT = "book/dmlnet/train.py"
 
@@ -46,9 +46,13 @@ def folder(tmp_path) -> Path:
 
 
 def with_faces(out: Path) -> Path:
-    faces = noise_faces()
-    faces.save(out / "faces" / "train")
-    faces.select(np.arange(20)).save(out / "faces" / "test")
+    def make(made: Path) -> None:
+        faces = noise_faces()
+        faces.save(made / "train")
+        faces.select(np.arange(20)).save(made / "test")
+
+    depends_on = ("data", "dataset", "subjects", "face_size")
+    make_once(out / "faces", recipe(), depends_on, World(0, 1, torch.device("cpu")), make)
     return out
 
 
@@ -146,11 +150,11 @@ def test_faces_of_other_settings_are_not_taken_for_this_runs(tmp_path):
     first, _ = open_faces(recipe(**here), world)
     (again, _), changed = open_faces(recipe(**here, steps=9, seed=1), world), recipe(**here, dataset="multipie")
     assert np.array_equal(first.images, again.images)
-    with pytest.raises(ConfigError, match="faces made with dataset 'kdef', this run has 'multipie'"):
+    with pytest.raises(ConfigError, match="faces was made with dataset 'kdef', this run has 'multipie'"):
         open_faces(changed, world)
     other, _ = open_faces(replace(changed, restart=True), world)
     assert "squint" in other.expressions and "squint" in open_faces(changed, world)[0].expressions
-    (tmp_path / "faces" / "test" / "classes.json").unlink()
+    (tmp_path / "faces" / "made_with.json").unlink()
     assert len(open_faces(recipe(**here), world)[0]) == len(first), "what was not finished is made anew"
 
 
