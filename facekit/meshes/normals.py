@@ -7,9 +7,9 @@ forwards, where indexing scatters its gradient entry by entry.
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
-from facekit.meshes.sparse import SparseOperator, edit_count, sparse_matrix
+from facekit.meshes.kept import Kept
+from facekit.meshes.sparse import SparseOperator, sparse_matrix
 
 
 def area_vectors(vertices: Tensor, faces: Tensor) -> Tensor:
@@ -51,18 +51,12 @@ def _unit(vectors: Tensor) -> Tensor:
     return torch.where(positive, vectors * torch.where(positive, squared, 1).rsqrt(), 0)
 
 
-_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+def _build_operators(faces: Tensor, num_vertices: int) -> tuple[SparseOperator, SparseOperator]:
+    """Vertices to edges `(2F, V)`, first all b - a, then all c - a; triangles to the sums at their corners `(V, F)`."""
+    return _edges_operator(faces, num_vertices), _corner_sums_operator(faces, num_vertices)
 
 
-def _operators(faces: Tensor, num_vertices: int) -> tuple[SparseOperator, SparseOperator]:
-    """Vertices to edges `(2F, V)`, first all b - a, then all c - a; triangles to the sums at their corners `(V, F)`.
-
-    Both depend on the triangles alone and are kept as long as `faces` lives.
-    """
-    state = (edit_count(faces), num_vertices)
-    if faces not in _known or _known[faces][0] != state:
-        _known[faces] = (state, _edges_operator(faces, num_vertices), _corner_sums_operator(faces, num_vertices))
-    return _known[faces][1:]
+_operators = Kept(_build_operators)
 
 
 def _edges_operator(faces: Tensor, num_vertices: int) -> SparseOperator:

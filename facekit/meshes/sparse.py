@@ -8,7 +8,8 @@ with the transpose, whose rows are sorted once and kept, since sorting them cost
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
+
+from facekit.meshes.kept import Kept
 
 
 class SparseOperator(nn.Module):
@@ -82,7 +83,7 @@ def _row_sums(dense: Tensor, pointers: Tensor, columns: Tensor, values: Tensor) 
     return sums.to(dense.dtype)
 
 
-_operators: WeakIdKeyDictionary = WeakIdKeyDictionary()
+_operator = Kept(SparseOperator)
 
 
 def apply_sparse(matrix: Tensor | SparseOperator, x: Tensor) -> Tensor:
@@ -91,17 +92,7 @@ def apply_sparse(matrix: Tensor | SparseOperator, x: Tensor) -> Tensor:
     Differentiable in `x`, twice and more. The sorted rows of a sparse tensor are kept for as long as the tensor lives;
     inside a module, hold a `SparseOperator` instead, which moves between devices with the module.
     """
-    if isinstance(matrix, SparseOperator):
-        return matrix(x)
-    state = edit_count(matrix)
-    if matrix not in _operators or _operators[matrix][0] != state:
-        _operators[matrix] = (state, SparseOperator(matrix))
-    return _operators[matrix][1](x)
-
-
-def edit_count(tensor: Tensor) -> int:
-    """How often a tensor has been written to in place: what was derived from it is stale once this changes."""
-    return 0 if tensor.is_inference() else tensor._version
+    return matrix(x) if isinstance(matrix, SparseOperator) else _operator(matrix)(x)
 
 
 def sparse_matrix(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
-from facekit.meshes.sparse import edit_count
+from facekit.meshes.kept import Kept
+from facekit.render.checks import RenderError
 from facekit.render.fragments import Fragments
 from facekit.render.interpolation import gather_columns
 from facekit.render.zbuffer import EMPTY, sort_keys
@@ -52,13 +52,7 @@ class _Crossings:
 
 def mesh_edges(faces: Tensor) -> MeshEdges:
     """Edges of triangles (F, 3), kept for as long as ``faces`` lives, since sorting them costs more than an image."""
-    state = edit_count(faces)
-    if faces not in _known or _known[faces][0] != state:
-        _known[faces] = (state, _build_edges(faces))
-    return _known[faces][1]
-
-
-_known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+    return _edges(faces)
 
 
 def _build_edges(faces: Tensor) -> MeshEdges:
@@ -75,6 +69,9 @@ def _build_edges(faces: Tensor) -> MeshEdges:
     return MeshEdges(half_edges[:, order[first]], torch.stack([owner[first], second]))
 
 
+_edges = Kept(_build_edges)
+
+
 def antialias(image: Tensor, fragments: Fragments, screen: Tensor, faces: Tensor) -> Tensor:
     """Blend the pixels on both sides of every visible outline by how far the nearer surface reaches.
 
@@ -86,15 +83,24 @@ def antialias(image: Tensor, fragments: Fragments, screen: Tensor, faces: Tensor
 
     Returns:
         (B, C, H, W), changed in the pixels next to an outline alone; gradients reach the image and the vertices.
+
+    Raises:
+        RenderError: if the image is of another size or batch than the fragments, or holds no floating point numbers.
     """
+    batch, height, width = fragments.shape
+    if image.dim() != 4 or (image.shape[0], *image.shape[2:]) != fragments.shape or not image.is_floating_point():
+        raise RenderError(
+            f"image must be floating point ({batch}, C, {height}, {width}) as the fragments, "
+            f"found {image.dtype} {tuple(image.shape)}."
+        )
     if not (len(image) and len(faces)):
         return image
-    batch, channels, height, width = image.shape
+    channels = image.shape[1]
     crossings = _visible_crossings(fragments, screen, mesh_edges(faces), faces)
     columns = image.transpose(0, 1).reshape(channels, -1)
     near = gather_columns(columns, crossings.near)
     far = gather_columns(columns, crossings.far)
-    beyond = crossings.reach - 0.5
+    beyond = (crossings.reach - 0.5).to(image.dtype)
     columns = columns.scatter_add(1, crossings.near.expand(channels, -1), (-beyond).clamp(min=0) * (far - near))
     columns = columns.scatter_add(1, crossings.far.expand(channels, -1), beyond.clamp(min=0) * (near - far))
     return columns.view(channels, batch, height, width).transpose(0, 1)

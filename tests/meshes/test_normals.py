@@ -56,6 +56,14 @@ def test_faces_changed_in_place_are_seen(grid):
     torch.testing.assert_close(vertex_normals(grid.vertices, faces), -before)
 
 
+def test_faces_made_and_changed_in_inference_mode_are_seen(grid):
+    with torch.inference_mode():
+        faces = grid.faces.clone()
+        before = vertex_normals(grid.vertices, faces)
+        faces.copy_(faces.flip(1))
+        torch.testing.assert_close(vertex_normals(grid.vertices, faces), -before)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu(grid):
     there = vertex_normals(grid.vertices.cuda(), grid.faces.cuda())

@@ -5,7 +5,7 @@ import torch
 from render_scenes import grid_mesh, sphere
 from torch.testing import assert_close
 
-from facekit.render import antialias, rasterize
+from facekit.render import RenderError, antialias, rasterize
 from facekit.render.silhouettes import mesh_edges
 
 TRIANGLE = torch.tensor([[[3.2, 2.6, 0.0], [5.9, 20.3, 0.0], [24.7, 9.1, 0.0]]], dtype=torch.float64)
@@ -132,3 +132,20 @@ def test_kept_edges_follow_a_change_of_the_faces():
     assert mesh_edges(faces).corners.shape[1] == 5
     faces[1, 2] = 0
     assert mesh_edges(faces).corners.shape[1] == 3
+
+
+def test_edges_made_in_inference_mode_follow_a_change_too():
+    with torch.inference_mode():
+        faces = torch.tensor([[0, 1, 2], [2, 1, 3]])
+        assert mesh_edges(faces) is mesh_edges(faces)
+        faces[1, 2] = 0
+        assert mesh_edges(faces).corners.shape[1] == 3
+
+
+def test_a_picture_of_another_size_is_named():
+    fragments = rasterize(TRIANGLE, FACE, (26, 31))
+    for image in (torch.zeros(1, 2, 26, 30), torch.zeros(2, 2, 26, 31), torch.zeros(1, 2, 26, 31, dtype=torch.uint8)):
+        with pytest.raises(RenderError, match=r"image must be floating point \(1, C, 26, 31\) as the fragments, found"):
+            antialias(image, fragments, TRIANGLE, FACE)
+    half = antialias(fragments.mask[:, None].half(), fragments, TRIANGLE, FACE)
+    assert half.dtype == torch.float16 and ((half > 0) & (half < 1)).any()
