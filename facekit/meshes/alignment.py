@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from facekit.meshes.normals import vertex_normals
+from facekit.meshes.precision import full_precision
 from facekit.meshes.topology import boundary_edges, submesh
 
 
@@ -27,6 +28,7 @@ class SimilarityTransform:
     translation: Tensor
     scale: Tensor
 
+    @full_precision
     def apply(self, points: Tensor) -> Tensor:
         """Move points `(..., N, 3)`."""
         return self.scale[..., None, None] * points @ self.rotation.mT + self.translation[..., None, :]
@@ -62,6 +64,7 @@ def similarity_align(source: Tensor, target: Tensor, weights: Tensor | None = No
     return _procrustes(source, target, weights, with_scale=True)
 
 
+@full_precision
 def _procrustes(source: Tensor, target: Tensor, weights: Tensor | None, with_scale: bool) -> SimilarityTransform:
     """Umeyama's closed form: the rotation from the singular vectors of the covariance, mirror images ruled out."""
     if source.shape != target.shape or source.shape[-1] != 3 or source.shape[-2] < 3:

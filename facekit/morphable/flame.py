@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facekit.meshes import rotation_from_vector
+from facekit.meshes.precision import full_precision
 from facekit.morphable.action_units import ACTION_UNITS
 from facekit.morphable.face_model import NUM_LANDMARKS, FaceModel, FaceModelError
 from facekit.morphable.model_files import require_array, require_file, require_indices
@@ -63,11 +65,12 @@ class FlameModel(FaceModel):
         self.register_buffer("joint_regressor", joint_regressor)
         self.register_buffer("skinning", skinning)
 
+    @full_precision
     def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
         """Vertices (B, V, 3) in millimetres, Eq. (1) to (5) of the paper."""
         self.check_codes(identity=identity, expression=expression)
         count = max(len(identity), len(expression))
-        identity, expression = identity.expand(count, -1), expression.expand(count, -1)
+        identity, expression = (code.to(self.dtype).expand(count, -1) for code in (identity, expression))
         movement, pose = expression[:, :-POSE_SIZE], expression[:, -POSE_SIZE:]
         basis = torch.cat([self.identity_basis, self.expression_basis]).flatten(1)
         shaped = self.template + (torch.cat([identity, movement], dim=1) @ basis).unflatten(1, (-1, 3))
@@ -110,14 +113,6 @@ class FlameModel(FaceModel):
         eye = torch.cat([-pose[:, 7:8], pose[:, 6:7], zero], dim=1)
         vectors = torch.stack([pose.new_zeros(len(pose), 3), pose[:, 3:6], pose[:, 0:3], eye, eye], dim=1)
         return rotation_from_vector(torch.deg2rad(vectors))
-
-
-def rotation_from_vector(vectors: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) about `vectors` (..., 3) by their length in radians: exp of the cross product."""
-    x, y, z = vectors.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-    return torch.linalg.matrix_exp(cross)
 
 
 def load_flame(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from facekit.meshes import linear_to_srgb, srgb_to_linear
+from facekit.meshes.precision import full_precision
 from facekit.morphable.face_model import FaceModel, FaceModelError
 from facekit.morphable.model_files import read_npz, require_array, require_indices, write_npz
 
@@ -107,11 +108,13 @@ class LinearFaceModel(FaceModel):
         self.expression_range = expression_range
         self.albedo_encoding = albedo_encoding
 
+    @full_precision
     def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
         """Vertices (B, V, 3) in millimetres: mean + A_id a_id + A_exp a_exp."""
         self.check_codes(identity=identity, expression=expression)
         return self.mean + _combine(identity, self.identity_basis) + _combine(expression, self.expression_basis)
 
+    @full_precision
     def albedo(self, texture: Tensor, expression: Tensor | None = None) -> Tensor:
         """Vertex albedo (B, V, 3), linear RGB in [0, 1]: mean_t + A_tex a_tex, decoded and clipped."""
         self.check_codes(texture=texture)
@@ -230,4 +233,4 @@ def least_squares_code(offsets: Tensor, basis: Tensor, ridge: float) -> Tensor:
 
 
 def _combine(code: Tensor, basis: Tensor) -> Tensor:
-    return (code @ basis.flatten(1)).unflatten(1, basis.shape[1:])
+    return (code.to(basis.dtype) @ basis.flatten(1)).unflatten(1, basis.shape[1:])

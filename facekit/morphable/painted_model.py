@@ -15,6 +15,7 @@ from scipy.interpolate import RBFInterpolator
 from torch import Tensor
 
 from facekit.meshes import closest_points
+from facekit.meshes.precision import full_precision
 from facekit.morphable.face_model import NUM_LANDMARKS, FaceModelError
 from facekit.morphable.linear_model import LinearFaceModel
 from facekit.morphable.procedural.skin_code import NUM_TEXTURE, sample_skin
@@ -61,12 +62,14 @@ class PaintedFaceModel(LinearFaceModel):
         """Draw skins (N, num_texture); the model's statistics know nothing of sex and age, so neither do the skins."""
         return sample_skin(count, generator).to(device=self.device, dtype=self.dtype)
 
+    @full_precision
     def albedo(self, texture: Tensor, expression: Tensor | None = None) -> Tensor:
         """Vertex albedo (B, V, 3), linear RGB; irises follow the gaze in `expression`."""
         self.check_codes(texture=texture, expression=expression)
         if self._skin is None:
             self._skin = self._build_skin()
-        painted = self._skin.to(device=self.device, dtype=self.dtype)(texture, self._iris_angle(expression))
+        skin = self._skin.to(device=self.device, dtype=self.dtype)
+        painted = skin(texture.to(self.dtype), self._iris_angle(expression))
         for region, color in self.plain.items():
             painted = torch.where(self.regions[region][:, None], painted.new_tensor(color), painted)
         return painted
@@ -81,7 +84,7 @@ class PaintedFaceModel(LinearFaceModel):
 
     def _iris_angle(self, expression: Tensor | None) -> Tensor:
         """Angle (B, V) in degrees between the gaze and each eye vertex, seen from the eyeball's centre."""
-        code = self.neutral_expression() if expression is None else expression
+        code = self.neutral_expression() if expression is None else expression.to(self.dtype)
         eyes = self.regions["eyes"].nonzero().flatten()
         side = (self.mean[eyes, 0] > 0).long()
         movement = (code @ self.expression_basis[:, eyes, :2].flatten(1)).unflatten(1, (-1, 2))

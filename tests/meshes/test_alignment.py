@@ -1,6 +1,7 @@
 import pytest
 import torch
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from facekit.meshes import (
     SimilarityTransform,
@@ -86,6 +87,20 @@ def test_inverse_and_chain():
     points, first, second = random_points(6), known_transform(2.0), known_transform(0.7).inverse()
     torch.testing.assert_close(first.inverse().apply(first.apply(points)), points)
     torch.testing.assert_close(first.then(second).apply(points), second.apply(first.apply(points)))
+
+
+def test_alignment_keeps_its_precision_within_autocast():
+    source = 100 * random_points(30, dtype=torch.float32)
+    target = 3 + source @ rotation_from_vector(torch.tensor([0.3, -0.5, 0.2])).mT
+    expected = rigid_align(source, target).apply(source)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(rigid_align(source, target).apply(source), expected)
+
+
+def test_rotations_equal_scipys():
+    vectors = random_points(7)
+    expected = Rotation.from_rotvec(vectors.numpy()).as_matrix()
+    torch.testing.assert_close(rotation_from_vector(vectors), torch.from_numpy(expected))
 
 
 def test_rotation_from_vector_turns_by_its_length():

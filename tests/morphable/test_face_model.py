@@ -29,6 +29,17 @@ def test_albedo_is_clipped_and_decoded(linear_model):
     assert albedo.min() >= 0 and albedo.max() <= 1
 
 
+def test_faces_keep_their_precision_within_autocast(linear_model):
+    model = linear_model(torch.float32)
+    codes = torch.randn(4, 3), torch.randn(4, 2)
+    expected, skin = model.shape(*codes), model.albedo(torch.ones(1, 2))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.shape(*codes), expected) and torch.equal(model.albedo(torch.ones(1, 2)), skin)
+        narrow = model.shape(*(code.bfloat16() for code in codes))
+    assert torch.equal(narrow, model.shape(*(code.bfloat16().float() for code in codes)))
+    assert model.double().shape(*codes).dtype == torch.float64
+
+
 def test_gradients_reach_both_codes(linear_model):
     model = linear_model()
     codes = (

@@ -16,7 +16,6 @@ from scipy.spatial.transform import Rotation
 
 from facekit.morphable import FaceModelError, load_flame
 from facekit.morphable.action_units import ACTION_UNITS
-from facekit.morphable.flame import rotation_from_vector
 from facekit.morphable.restricted_pickle import load_pickled_arrays
 
 SIZE = 12
@@ -116,13 +115,6 @@ def test_jaw_units_and_gaze(flame_file):
     units[0, ACTION_UNITS.index(12)] = 1.0
     with pytest.raises(FaceModelError, match=r"not \[12\]"):
         model.expression_code(units)
-
-
-def test_rotations_equal_scipys():
-    vectors = torch.randn(7, 3, dtype=torch.float64)
-    np.testing.assert_allclose(
-        rotation_from_vector(vectors), Rotation.from_rotvec(vectors.numpy()).as_matrix(), atol=1e-12
-    )
 
 
 def test_landmarks_come_from_the_embedding(flame_file, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from facekit.meshes.precision import full_precision
 from facekit.morphable.action_units import NUM_ACTION_UNITS, action_unit_index
 from facekit.morphable.face_model import FaceModel, FaceModelError
 from facekit.morphable.procedural.anatomy import NAMES, NUM_IDENTITY, Anatomy, sample_traits, soft_bound
@@ -86,12 +87,14 @@ class ProceduralFace(FaceModel):
         units = expression[:, :-2].unflatten(1, (NUM_ACTION_UNITS, 2)).clamp(0.0, 1.0)
         return units, expression[:, -2:] * GAZE_DEGREES
 
+    @full_precision
     def shape(self, identity: Tensor, expression: Tensor) -> Tensor:
         self.check_codes(identity=identity, expression=expression)
         return self._pose(identity, expression)[0]
 
     def _pose(self, identity: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Vertices (B, V, 3), control points (B, K, 3) and eyeball centres (B, 2, 3)."""
+        identity, expression = identity.to(self.dtype), expression.to(self.dtype)
         identity = identity.expand(max(len(identity), len(expression)), -1)
         units, gaze = self.split_expression(expression)
         neutral, controls, centres = self._controls(identity, expression)
@@ -127,6 +130,7 @@ class ProceduralFace(FaceModel):
         """Depth factor of creases (B,): deeper with age, shallower with fat."""
         return torch.exp(0.22 * identity[:, NAMES.index("age")] - 0.12 * identity[:, NAMES.index("fat")])
 
+    @full_precision
     def albedo(self, texture: Tensor, expression: Tensor | None = None, identity: Tensor | None = None) -> Tensor:
         """Vertex albedo (B, V, 3), linear RGB.
 
@@ -134,12 +138,13 @@ class ProceduralFace(FaceModel):
         person's eyes, without they are those of the average face.
         """
         self.check_codes(identity=identity, expression=expression, texture=texture)
-        expression = self.neutral_expression() if expression is None else expression
-        identity = expression.new_zeros(1, self.num_identity) if identity is None else identity
+        expression = self.neutral_expression() if expression is None else expression.to(self.dtype)
+        identity = expression.new_zeros(1, self.num_identity) if identity is None else identity.to(self.dtype)
         size = max(len(identity), len(expression))
         _, controls, centres = self._controls(identity.expand(size, -1), expression.expand(size, -1))
         return self._paint(texture, expression, controls, centres)
 
+    @full_precision
     def face(self, identity: Tensor, expression: Tensor, texture: Tensor) -> tuple[Tensor, Tensor]:
         """Vertices and albedo, both (B, V, 3), from one pose of the anatomy; the irises are exact for the person."""
         self.check_codes(identity=identity, expression=expression, texture=texture)
@@ -147,7 +152,7 @@ class ProceduralFace(FaceModel):
         return vertices, self._paint(texture, expression, controls, centres)
 
     def _paint(self, texture: Tensor, expression: Tensor, controls: Tensor, centres: Tensor) -> Tensor:
-        gaze = self.split_expression(expression)[1]
+        gaze = self.split_expression(expression.to(self.dtype))[1]
         eyeballs = self.eyes.eyeball_points(controls, centres, gaze)
         angle = self.eyes.iris_angle(eyeballs, centres, gaze, self.num_vertices)
-        return self.skin(texture, angle.expand(max(len(texture), len(angle)), -1))
+        return self.skin(texture.to(self.dtype), angle.expand(max(len(texture), len(angle)), -1))

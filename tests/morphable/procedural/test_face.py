@@ -217,6 +217,17 @@ def test_float32_agrees_with_float64(face, exact_face, generator):
     )
 
 
+def test_faces_keep_their_precision_within_autocast(face, generator):
+    codes = face.sample_identity(2, generator), face.neutral_expression(2), face.sample_texture(2, generator)
+    expected = face.face(*codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        for found in (face.face(*codes), (face.shape(*codes[:2]), expected[1])):
+            assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+        narrow = face.face(*(code.bfloat16() for code in codes))
+        assert face.albedo(codes[2].bfloat16()).dtype == torch.float32
+    assert torch.equal(narrow[0], face.shape(*(code.bfloat16().float() for code in codes[:2])))
+
+
 def test_batches_do_not_mix(exact_face, generator):
     identity = exact_face.sample_identity(3, generator)
     expression = exact_face.expression_code(torch.rand(3, NUM_ACTION_UNITS, 2, generator=generator).double())
