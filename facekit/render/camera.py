@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from facekit.render.checks import RenderError, image_shape
+from facekit.meshes.precision import full_precision, single_at_least
+from facekit.render.checks import RenderError, check_points, image_shape
 
 
 def rotation_matrix(angles: Tensor) -> Tensor:
@@ -24,6 +25,9 @@ def rotation_matrix(angles: Tensor) -> Tensor:
 
     Returns:
         (B, 3, 3) rotation matrices, to be applied as ``vertices @ R.mT``.
+
+    Raises:
+        RenderError: if the shape does not fit.
     """
     if angles.dim() != 2 or angles.shape[-1] != 3:
         raise RenderError(f"angles must be (B, 3) pitch, yaw, roll in degrees, found {tuple(angles.shape)}.")
@@ -45,13 +49,19 @@ def rotation_angles(rotation: Tensor) -> Tensor:
 
     Returns:
         (B, 3) degrees; pitch and roll in (-180, 180], yaw in [-90, 90].
+
+    Raises:
+        RenderError: if the shape does not fit.
     """
+    if rotation.dim() != 3 or rotation.shape[1:] != (3, 3):
+        raise RenderError(f"rotation must be (B, 3, 3), found {tuple(rotation.shape)}.")
     pitch = torch.atan2(rotation[:, 2, 1], rotation[:, 2, 2])
     yaw = torch.asin((-rotation[:, 2, 0]).clamp(-1, 1))
     roll = torch.atan2(rotation[:, 1, 0], rotation[:, 0, 0])
     return torch.rad2deg(torch.stack([pitch, yaw, roll], -1))
 
 
+@full_precision
 def weak_perspective(vertices: Tensor, pose: Tensor) -> Tensor:
     """Weak-perspective (scaled orthographic) camera: x = t_x + s X, y = t_y - s Y, depth = -Z after rotation.
 
@@ -61,13 +71,15 @@ def weak_perspective(vertices: Tensor, pose: Tensor) -> Tensor:
             the origin is seen. One row serves the whole batch.
 
     Returns:
-        screen (B, V, 3).
+        screen (B, V, 3), of the vertices' floating point type, float32 at least.
 
     Raises:
-        RenderError: if a shape does not fit.
+        RenderError: if a shape or a type does not fit.
     """
-    _check_vertices(vertices)
+    check_points(vertices)
     _check_rows("pose", pose, vertices.shape[0], (6,))
+    dtype = single_at_least(vertices)
+    vertices, pose = vertices.to(dtype), pose.to(dtype)
     rotated = vertices @ rotation_matrix(pose[:, :3]).mT
     scale = pose[:, 3:4]
     x = torch.addcmul(pose[:, 4:5], rotated[..., 0], scale)
@@ -75,6 +87,7 @@ def weak_perspective(vertices: Tensor, pose: Tensor) -> Tensor:
     return torch.stack([x, y, -rotated[..., 2]], -1)
 
 
+@full_precision
 def perspective(
     vertices: Tensor,
     rotation: Tensor,
@@ -96,18 +109,21 @@ def perspective(
         image_size: side of a square image, or (height, width).
 
     Returns:
-        screen (B, V, 3).
+        screen (B, V, 3), of the vertices' floating point type, float32 at least.
 
     Raises:
-        RenderError: if a shape does not fit.
+        RenderError: if a shape or a type does not fit.
     """
-    _check_vertices(vertices)
+    check_points(vertices)
     height, width = image_shape(image_size)
     batch = vertices.shape[0]
     _check_rows("rotation", rotation, batch, (3, 3))
     _check_rows("translation", translation, batch, (3,))
     if isinstance(focal, Tensor) and focal.dim():
         _check_rows("focal", focal, batch, ())
+    dtype = single_at_least(vertices)
+    vertices, rotation, translation = vertices.to(dtype), rotation.to(dtype), translation.to(dtype)
+    focal = focal.to(dtype) if isinstance(focal, Tensor) else focal
     seen = vertices @ rotation.mT + translation[:, None]
     depth = -seen[..., 2]
     tiny = torch.finfo(depth.dtype).eps
@@ -116,11 +132,6 @@ def perspective(
     x = width / 2 + focal * seen[..., 0] / divisor
     y = height / 2 - focal * seen[..., 1] / divisor
     return torch.stack([x, y, depth], -1)
-
-
-def _check_vertices(vertices: Tensor) -> None:
-    if vertices.dim() != 3 or vertices.shape[-1] != 3:
-        raise RenderError(f"vertices must be (B, V, 3), found {tuple(vertices.shape)}.")
 
 
 def _check_rows(name: str, values: Tensor, batch: int, row: tuple[int, ...]) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facekit.render.checks import RenderError
+from facekit.render.checks import RenderError, check_indices
 from facekit.render.fragments import Fragments
 
 
@@ -19,19 +19,24 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
 
     Returns:
         (B, C, H, W), zero in the background; gradients reach the attributes and, through the weights, the vertices.
+        Of two floating point types, the attributes' and the weights', the wider one is taken.
 
     Raises:
-        RenderError: if the attributes are of another batch.
+        RenderError: if the attributes are of another batch, fewer than the vertices, or no floating point numbers.
     """
     batch = fragments.shape[0]
     if attributes.dim() not in (2, 3) or (attributes.dim() == 3 and attributes.shape[0] != batch):
         raise RenderError(f"attributes must be ({batch}, V, C) or (V, C), found {tuple(attributes.shape)}.")
+    if not attributes.is_floating_point():
+        raise RenderError(f"attributes must be floating point, found {attributes.dtype}.")
+    check_indices(faces, attributes.shape[-2], "faces")
     if attributes.dim() == 2:
         corners = faces.index_select(0, fragments.triangles)
     else:
         corners = fragments.corners(faces, attributes.shape[1])
         attributes = attributes.flatten(0, 1)
-    values = _WeightedRows.apply(attributes, corners, fragments.weights)
+    dtype = torch.promote_types(attributes.dtype, fragments.weights.dtype)
+    values = _WeightedRows.apply(attributes.to(dtype), corners, fragments.weights.to(dtype))
     return fragments.to_image(values).permute(0, 3, 1, 2)
 
 

@@ -62,6 +62,8 @@ def rasterize(
         raise RenderError(f"backend must be one of {', '.join(BACKENDS)}, found {backend!r}.")
     if perspective and near <= 0:
         raise RenderError(f"near must be positive with a perspective camera, found {near}.")
+    if max_fragments is not None and max_fragments < 1:
+        raise RenderError(f"max_fragments must be positive, found {max_fragments}.")
     size = (height, width)
     if backend == "pytorch3d":
         from facekit.render.pytorch3d_backend import rasterize_pytorch3d

@@ -8,8 +8,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from facekit.meshes import linear_to_srgb, vertex_normals
+from facekit.meshes.precision import full_precision, single_at_least
 from facekit.render.camera import PerspectiveCamera, WeakPerspectiveCamera
-from facekit.render.checks import RenderError, check_background, check_faces, check_uv, image_shape
+from facekit.render.checks import (
+    RenderError,
+    check_background,
+    check_faces,
+    check_landmarks,
+    check_points,
+    check_uv,
+    image_shape,
+)
 from facekit.render.fragments import Fragments
 from facekit.render.interpolation import interpolate
 from facekit.render.rasterizer import rasterize
@@ -46,6 +55,7 @@ class Rendering:
         return self.fragments.to_image(self.fragments.depths)[:, None]
 
 
+@full_precision
 def render_mesh(
     vertices: Tensor,
     faces: Tensor,
@@ -64,6 +74,9 @@ def render_mesh(
     backend: str = "torch",
 ) -> Rendering:
     """Draw a batch of meshes in one triangulation; gradients reach every floating point argument.
+
+    Everything is computed in the vertices' floating point type (float32 at least), also within ``torch.autocast``; the
+    other arguments follow it.
 
     Args:
         vertices: (B, V, 3) in millimetres.
@@ -86,15 +99,21 @@ def render_mesh(
         RenderError: if a shape, type or index does not fit.
     """
     height, width = image_shape(image_size)
+    check_points(vertices)
     check_faces(faces, vertices.shape[1])
     check_light(light, vertices.shape[0])
     check_background(background, (vertices.shape[0], 3, height, width))
+    if landmarks is not None:
+        check_landmarks(landmarks, vertices.shape[1])
+    dtype = single_at_least(vertices)
+    vertices, albedo, light = vertices.to(dtype), albedo.to(dtype), light.to(dtype)
+    background = background.to(dtype) if isinstance(background, Tensor) else background
     camera = WeakPerspectiveCamera(pose) if isinstance(pose, Tensor) else pose
     screen = camera.project(vertices, (height, width))
     fragments = rasterize(
         screen, faces, (height, width), backend, perspective=camera.is_perspective, cull_backfaces=cull_backfaces
     )
-    normals = vertex_normals(vertices, faces) @ camera.rotation().mT
+    normals = vertex_normals(vertices, faces) @ camera.rotation().mT.to(dtype)
     normals, albedo = _surface(fragments, faces, normals, albedo, uv, uv_faces)
     image = shade(albedo.movedim(1, -1), normals.movedim(1, -1), light).movedim(-1, 1)
     covered = fragments.mask[:, None]
@@ -123,8 +142,10 @@ def _surface(
             raise RenderError("an albedo texture (B, 3, H, W) needs uv (V, 2), found none.")
         uv_faces = faces if uv_faces is None else uv_faces
         check_uv(uv, uv_faces, len(faces))
+        if albedo.shape[1] != 3:
+            raise RenderError(f"an albedo texture must be (B, 3, H, W), found {tuple(albedo.shape)}.")
         normals = interpolate(fragments, faces, normals)
-        uv_image = interpolate(fragments, uv_faces, uv)
+        uv_image = interpolate(fragments, uv_faces, uv.to(albedo.dtype))
         texels = sample_texture(albedo, uv_image)
         return functional.normalize(normals, dim=1), texels * fragments.mask[:, None]
     if albedo.shape[-2:] != normals.shape[-2:] or albedo.shape[0] not in (1, len(normals)):

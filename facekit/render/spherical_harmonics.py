@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from facekit.meshes.precision import full_precision
 from facekit.render.checks import RenderError
 
 _BAND_0 = math.sqrt(1 / (4 * math.pi))
@@ -30,7 +31,12 @@ def sh_basis(normals: Tensor) -> Tensor:
 
     Returns:
         (..., 9) Y_lm.
+
+    Raises:
+        RenderError: if the last axis has not three entries.
     """
+    if not normals.dim() or normals.shape[-1] != 3:
+        raise RenderError(f"normals must be (..., 3), found {tuple(normals.shape)}.")
     x, y, z = normals.movedim(-1, 0).contiguous()
     terms = (
         torch.full_like(x, _BAND_0),
@@ -46,6 +52,7 @@ def sh_basis(normals: Tensor) -> Tensor:
     return torch.stack(terms).movedim(0, -1)
 
 
+@full_precision
 def sh_irradiance(normals: Tensor, light: Tensor) -> Tensor:
     """Irradiance over pi, E(n) / pi: what multiplies the albedo. White light from everywhere gives one.
 
@@ -54,12 +61,18 @@ def sh_irradiance(normals: Tensor, light: Tensor) -> Tensor:
         light: (B, 9, 3), or (1, 9, 3) for all samples.
 
     Returns:
-        (B, ..., 3). Nine terms of a sharp light can dip below zero on its far side; :func:`shade` clamps.
+        (B, ..., 3), of the normals' floating point type. Nine terms of a sharp light can dip below zero on its far
+        side; :func:`shade` clamps.
+
+    Raises:
+        RenderError: if a shape does not fit.
     """
+    if normals.dim() < 2:
+        raise RenderError(f"normals must be (B, ..., 3), found {tuple(normals.shape)}.")
     check_light(light, normals.shape[0])
-    lobes = _cosine_lobes(light).mT.expand(normals.shape[0], -1, -1)
-    basis = sh_basis(normals).movedim(-1, 0).flatten(2).transpose(0, 1)
-    return (lobes @ basis).mT.reshape(*normals.shape[:-1], light.shape[-1])
+    lobes = _cosine_lobes(light.to(normals.dtype)).mT.expand(normals.shape[0], -1, -1)
+    basis = sh_basis(normals).movedim(-1, 0)[..., None].flatten(2).transpose(0, 1)
+    return (lobes @ basis).mT.reshape(normals.shape)
 
 
 def shade(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
@@ -68,16 +81,24 @@ def shade(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
     Args:
         albedo: (B, ..., 3) linear RGB in [0, 1].
         normals: (B, ..., 3) unit vectors.
-        light: (B, 9, 3).
+        light: (B, 9, 3), or (1, 9, 3) for all samples.
 
     Returns:
         (B, ..., 3).
+
+    Raises:
+        RenderError: if the shape of the normals or the light does not fit.
     """
     return albedo * sh_irradiance(normals, light).clamp(min=0)
 
 
 def ambient_light(radiance: Tensor) -> Tensor:
-    """Light that comes equally from everywhere: (B, 3) radiance to (B, 9, 3). Radiance one shows the albedo itself."""
+    """Light that comes equally from everywhere: (B, 3) radiance to (B, 9, 3). Radiance one shows the albedo itself.
+
+    Raises:
+        RenderError: if the radiance is not (B, 3) floating point.
+    """
+    _check_colours("radiance", radiance)
     light = radiance.new_zeros(radiance.shape[0], 9, 3)
     light[:, 0] = radiance / _BAND_0
     return light
@@ -92,7 +113,12 @@ def directional_light(directions: Tensor, irradiance: Tensor) -> Tensor:
 
     Returns:
         (B, 9, 3); lights add.
+
+    Raises:
+        RenderError: if either is not (B, 3) floating point.
     """
+    _check_colours("directions", directions)
+    _check_colours("irradiance", irradiance)
     return math.pi * sh_basis(directions)[..., None] * irradiance[:, None]
 
 
@@ -149,6 +175,11 @@ def _frontal_irradiance(light: Tensor) -> Tensor:
     return sh_irradiance(normals.expand(light.shape[0], -1, -1), light).clamp(min=0).mean((1, 2))
 
 
+def _check_colours(name: str, values: Tensor) -> None:
+    if values.dim() != 2 or values.shape[1] != 3 or not values.is_floating_point():
+        raise RenderError(f"{name} must be floating point (B, 3), found {values.dtype} {tuple(values.shape)}.")
+
+
 def _cosine_lobes(light: Tensor) -> Tensor:
     return light * light.new_tensor(_COSINE_LOBE)[:, None]
 
@@ -159,5 +190,5 @@ def check_light(light: Tensor, batch: int) -> None:
     Raises:
         RenderError: if it is not.
     """
-    if light.dim() != 3 or light.shape[1] != 9 or light.shape[0] not in (1, batch):
+    if tuple(light.shape) not in ((1, 9, 3), (batch, 9, 3)):
         raise RenderError(f"light must be ({batch}, 9, 3), found {tuple(light.shape)}.")

@@ -65,7 +65,7 @@ def _bounding_boxes(
     screen: Tensor, corners: Tensor, size: tuple[int, int], perspective: bool, cull_backfaces: bool, near: float
 ) -> _Boxes:
     (height, width), (batch, num_vertices, _) = size, screen.shape
-    columns = screen.permute(2, 0, 1).reshape(-1, num_vertices).index_select(1, corners)
+    columns = screen.permute(2, 0, 1).reshape(3 * batch, num_vertices).index_select(1, corners)
     x, y, depth = columns.view(3, batch, 3, len(corners) // 3).unbind(0)
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
     rank = -depth.reciprocal() if perspective else depth

@@ -108,6 +108,8 @@ def test_wrong_shapes_are_named():
         weak_perspective(torch.zeros(4, 3), torch.zeros(1, 6))
     with pytest.raises(RenderError, match="angles"):
         rotation_matrix(torch.zeros(3))
+    with pytest.raises(RenderError, match=r"rotation must be \(B, 3, 3\), found \(3, 3\)"):
+        rotation_angles(torch.eye(3))
     vertices, rotation, translation = torch.zeros(2, 4, 3), torch.eye(3)[None], torch.zeros(2, 3)
     with pytest.raises(RenderError, match=r"rotation must be \(2, 3, 3\), found \(3, 3, 3\)"):
         perspective(vertices, rotation.expand(3, -1, -1), translation, 9.0, 8)

@@ -53,6 +53,24 @@ def test_wrong_batch_is_named():
         interpolate(fragments, faces, attributes(3, 36, 4))
 
 
+def test_what_does_not_fit_the_triangles_is_named():
+    _, faces, fragments = scene()
+    with pytest.raises(RenderError, match=r"faces hold vertex indices from 0 to 35, expected 0 to 8 for 9 vertices"):
+        interpolate(fragments, faces, attributes(9, 4))
+    with pytest.raises(RenderError, match=r"attributes must be floating point, found torch.int64"):
+        interpolate(fragments, faces, attributes(36, 4).long())
+
+
+def test_the_wider_of_two_types_is_taken():
+    screen, faces, fragments = scene()
+    values = attributes(36, 4)
+    expected = interpolate(fragments, faces, values)
+    assert_close(interpolate(fragments, faces, values.float()), expected, atol=1e-6, rtol=0)
+    narrow = rasterize(screen.float(), faces, fragments.shape[1:])
+    assert interpolate(narrow, faces, values).dtype == torch.float64
+    assert interpolate(narrow, faces, values.half()).dtype == torch.float32
+
+
 def test_texture_is_met_at_its_texel_centres():
     texture = attributes(2, 3, 4, 5)
     i, j = torch.meshgrid(torch.arange(4).double(), torch.arange(5).double(), indexing="ij")
@@ -79,3 +97,7 @@ def test_wrong_textures_are_named():
         sample_texture(torch.zeros(3, 8, 8), torch.zeros(1, 2, 4, 4))
     with pytest.raises(RenderError, match=r"uv_image must be \(B, 2, H, W\), found \(1, 3, 4, 4\)"):
         sample_texture(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 4, 4))
+    for texture in (torch.zeros(1, 3, 0, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+        with pytest.raises(RenderError, match=r"texture must hold floating point texels, found torch\."):
+            sample_texture(texture, torch.zeros(1, 2, 4, 4))
+    assert sample_texture(torch.zeros(1, 3, 8, 8).double(), torch.zeros(1, 2, 4, 4)).dtype == torch.float64

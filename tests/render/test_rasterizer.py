@@ -158,6 +158,7 @@ def test_nothing_to_draw():
     away = rasterize(torch.full((1, 3, 3), 99.0), torch.tensor([[0, 1, 2]]), (4, 6))
     assert not away.mask.any() and away.depth.isinf().all() and away.barycentric.eq(0).all()
     assert rasterize(torch.zeros(0, 3, 3), torch.tensor([[0, 1, 2]]), 5).face.shape == (0, 5, 5)
+    assert not rasterize(torch.zeros(2, 0, 3), torch.zeros(0, 3, dtype=torch.int64), 5).mask.any()
 
 
 def test_interpolated_coordinates_are_the_pixel_centres():
@@ -188,8 +189,12 @@ def test_gradients_to_the_vertices(perspective):
 
 def test_what_does_not_fit_is_named():
     screen, faces = torch.zeros(1, 4, 3), torch.tensor([[0, 1, 2]])
-    with pytest.raises(RenderError, match=r"screen must be .* found torch.float32 \(4, 3\)"):
+    with pytest.raises(RenderError, match=r"screen must be \(B, V, 3\), found \(4, 3\)"):
         rasterize(screen[0], faces, 8)
+    with pytest.raises(RenderError, match=r"screen must be floating point, found torch.int64"):
+        rasterize(screen.long(), faces, 8)
+    with pytest.raises(RenderError, match=r"max_fragments must be positive, found 0"):
+        rasterize(screen, faces, 8, max_fragments=0)
     with pytest.raises(RenderError, match=r"faces must be an int64 tensor \(F, 3\), found torch.int32 \(1, 3\)"):
         rasterize(screen, faces.int(), 8)
     with pytest.raises(RenderError, match=r"vertex indices from 0 to 4, expected 0 to 3 for 4 vertices"):

@@ -10,6 +10,7 @@ from facekit.render import (
     RenderError,
     WeakPerspectiveCamera,
     ambient_light,
+    checks,
     render_mesh,
     sh_irradiance,
 )
@@ -195,6 +196,59 @@ def test_what_does_not_fit_is_named():
         render_mesh(vertices, faces, albedo, pose, light, SIZE, background=torch.zeros(2, 3, 8, 8))
 
 
+def test_more_that_does_not_fit_is_named():
+    vertices, faces, albedo, pose, light = scene(2)
+    with pytest.raises(RenderError, match=r"vertices must be \(B, V, 3\), found \(162, 3\)"):
+        render_mesh(vertices[0], faces, albedo, pose, light, SIZE)
+    with pytest.raises(RenderError, match="vertices must be floating point, found torch"):
+        render_mesh(vertices.long(), faces, albedo, pose, light, SIZE)
+    with pytest.raises(RenderError, match=r"light must be \(2, 9, 3\), found \(2, 9, 1\)"):
+        render_mesh(vertices, faces, albedo, pose, light[..., :1], SIZE)
+    with pytest.raises(RenderError, match=r"an albedo texture must be \(B, 3, H, W\), found \(1, 4, 8, 8\)"):
+        render_mesh(vertices, faces, torch.ones(1, 4, 8, 8), pose, light, SIZE, uv=vertices[0, :, :2])
+    with pytest.raises(RenderError, match="uv must be floating point, found torch"):
+        render_mesh(vertices, faces, torch.ones(1, 3, 8, 8), pose, light, SIZE, uv=vertices[0, :, :2].long())
+    for marks, found in (
+        (torch.tensor([5, 162]), "from 5 to 162, expected 0 to 161"),
+        (torch.tensor([-1]), "-1 to -1"),
+    ):
+        with pytest.raises(RenderError, match=f"landmarks hold vertex indices (from )?.*{found}"):
+            render_mesh(vertices, faces, albedo, pose, light, SIZE, landmarks=marks)
+    with pytest.raises(RenderError, match=r"landmarks must be an int64 tensor \(L,\), found torch.float32 \(1,\)"):
+        render_mesh(vertices, faces, albedo, pose, light, SIZE, landmarks=torch.tensor([1.0]))
+
+
+@pytest.mark.parametrize("other", ["albedo", "pose", "light", "background", "texture", "uv", "camera"])
+def test_the_other_arguments_take_the_type_of_the_vertices(other):
+    vertices, faces, albedo, pose, light = scene(2, torch.float32)
+    texture = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(4))
+    given = {"albedo": albedo, "pose": pose, "light": light, "background": torch.rand(2, 3, SIZE, SIZE)}
+    if other in ("texture", "uv"):
+        given |= {"albedo": texture, "uv": vertices[0, :, :2] / 60 + 0.5}
+    if other == "camera":
+        given["pose"] = PerspectiveCamera(pose[:, :3], torch.tensor([[1.0, 2.0, -400.0]]), torch.tensor([90.0]))
+    expected = render_mesh(vertices, faces, image_size=SIZE, **given).image
+    if other == "camera":
+        parts = (given["pose"].angles, given["pose"].translation, given["pose"].focal)
+        given["pose"] = PerspectiveCamera(*(part.double() for part in parts))
+    else:
+        given["albedo" if other == "texture" else other] = given["albedo" if other == "texture" else other].double()
+    result = render_mesh(vertices, faces, image_size=SIZE, **given)
+    assert {result.image.dtype, result.mask.dtype, result.albedo.dtype, result.screen.dtype} == {torch.float32}
+    assert_close(result.image, expected, atol=1e-5, rtol=0)
+
+
+def test_pictures_keep_their_precision_within_autocast():
+    vertices, faces, albedo, pose, light = scene(2, torch.float32)
+    expected = render_mesh(vertices, faces, albedo, pose, light, SIZE)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = render_mesh(vertices, faces, albedo, pose, light, SIZE)
+        rounded = render_mesh(vertices.bfloat16(), faces, albedo, pose, light, SIZE)
+    assert torch.equal(found.image, expected.image) and torch.equal(found.screen, expected.screen)
+    again = render_mesh(vertices.bfloat16().float(), faces, albedo, pose, light, SIZE)
+    assert torch.equal(rounded.image, again.image)
+
+
 def test_nothing_to_draw_is_the_background():
     vertices, faces, albedo, pose, light = scene(2)
     none = render_mesh(vertices, faces[:0], albedo, pose, light, SIZE, background=0.25)
@@ -207,6 +261,27 @@ def test_inside_inference_mode():
     expected = render_mesh(*scene(1), SIZE).image
     with torch.inference_mode():
         assert_close(render_mesh(*scene(1), SIZE).image, expected)
+
+
+def test_what_inference_mode_kept_serves_training():
+    vertices, faces, albedo, pose, light = scene(1)
+    with torch.inference_mode():
+        render_mesh(vertices, faces, albedo, pose, light, SIZE)
+    image = render_mesh(vertices.requires_grad_(), faces, albedo, pose, light, SIZE).image
+    image.sum().backward()
+    assert vertices.grad.abs().max() > 0
+
+
+def test_indices_are_looked_at_once_and_again_after_a_change(monkeypatch):
+    vertices, faces, albedo, pose, light = scene(1)
+    looked = []
+    monkeypatch.setattr(checks._range, "_make", lambda found: looked.append(1) or (int(found.min()), int(found.max())))
+    for _ in range(3):
+        render_mesh(vertices, faces, albedo, pose, light, SIZE)
+    assert len(looked) == 1
+    faces[3, 1] = 162
+    with pytest.raises(RenderError, match="from 0 to 162, expected 0 to 161"):
+        render_mesh(vertices, faces, albedo, pose, light, SIZE)
 
 
 def test_a_real_face(ict_path):

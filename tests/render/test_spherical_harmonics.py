@@ -101,6 +101,28 @@ def test_sampled_lights():
     assert_close(even[:, 1:], torch.zeros(10, 8, 3))
 
 
+def test_one_normal_for_each_sample():
+    normals = unit_vectors(2, 5)
+    light = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    assert_close(sh_irradiance(normals[:, 3], light), sh_irradiance(normals, light)[:, 3])
+    assert sh_irradiance(normals.float(), light).dtype == torch.float32
+
+
+def test_wrong_directions_and_colours_are_named():
+    with pytest.raises(RenderError, match=r"radiance must be floating point \(B, 3\), found torch.float32 \(3,\)"):
+        ambient_light(torch.ones(3))
+    with pytest.raises(RenderError, match=r"radiance must be floating point \(B, 3\), found torch.int64 \(1, 3\)"):
+        ambient_light(torch.ones(1, 3).long())
+    with pytest.raises(RenderError, match=r"directions must be floating point \(B, 3\), found torch.float32 \(3,\)"):
+        directional_light(torch.ones(3), torch.ones(1, 3))
+    with pytest.raises(RenderError, match=r"irradiance must be floating point \(B, 3\), found .* \(1, 1\)"):
+        directional_light(torch.ones(1, 3), torch.ones(1, 1))
+    with pytest.raises(RenderError, match=r"normals must be \(\.\.\., 3\), found \(4, 2\)"):
+        sh_basis(torch.ones(4, 2))
+    with pytest.raises(RenderError, match=r"normals must be \(B, \.\.\., 3\), found \(3,\)"):
+        sh_irradiance(torch.ones(3), torch.ones(1, 9, 3))
+
+
 def test_wrong_light_is_named():
     with pytest.raises(RenderError, match=r"light must be \(2, 9, 3\), found \(2, 27\)"):
         sh_irradiance(torch.zeros(2, 4, 3), torch.zeros(2, 27))
