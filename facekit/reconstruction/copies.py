@@ -191,7 +191,9 @@ def write_landmarks(folder: str | Path, detector: Detector) -> int:
         if _landmark_file(path) is None and not path.stem.endswith("_mask"):
             faces = detector(np.asarray(read_picture(path)[0]))
             if len(faces) == 1:
-                np.savetxt(path.with_suffix(".txt"), faces[0], fmt="%.2f")
+                begun = path.with_suffix(".txt.part")  # a file that was broken off would be taken for a whole one
+                np.savetxt(begun, faces[0], fmt="%.2f")
+                begun.replace(path.with_suffix(".txt"))
                 written += 1
     return written
 

@@ -64,7 +64,7 @@ class ShapeDecoder(nn.Module):
     The graph decoder's output is a displacement from the template, in units of ``unit`` millimetres.
 
     With ``prior`` it is a displacement from a face of this 3DMM instead, whose coefficients are the first numbers of
-    the two codes; it is zero at first. This is not the paper's.
+    the two codes (zero beyond a code's end); it is zero at first. This is not the paper's.
     """
 
     def __init__(
@@ -85,7 +85,8 @@ class ShapeDecoder(nn.Module):
         displacement = self.unit * self.graph(torch.cat([identity, expression], dim=1))
         if self.prior is None:
             return self.template + displacement
-        codes = identity[:, : self.prior.num_identity], expression[:, : self.prior.num_expression]
+        counts = self.prior.num_identity, self.prior.num_expression
+        codes = (F.pad(code, (0, n - code.shape[1])) for code, n in zip((identity, expression), counts, strict=True))
         return self.prior.shape(*codes) + displacement
 
 
@@ -120,6 +121,8 @@ class ConvolutionalAlbedo(nn.Module):
         if image_size % 16:
             raise ValueError(f"image_size is {image_size}, expected a multiple of 16")
         widths = [width, 2 * width, 4 * width, 4 * width]
+        if len(channels) != len(widths):
+            raise ValueError(f"the encoder gives {len(channels)} maps, expected four, of strides 2, 4, 8 and 16")
         self.coarse = (widths[-1], image_size // 16, image_size // 16)
         self.start = nn.Linear(code_size, self.coarse[0] * self.coarse[1] * self.coarse[2])
         self.blocks, incoming = nn.ModuleList(), widths[-1]

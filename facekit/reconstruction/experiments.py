@@ -31,8 +31,8 @@ def _test_data(name: str, run: Run, outputs: tuple[str, ...], **sizes: int) -> D
     return twin(name, image_size=image_size, model=face_model, seed=run.seed, outputs=outputs, **sizes).split("test")
 
 
-def _note(run: Run) -> Sizes:
-    """Write the settings into the record."""
+def _note(run: Run, longer: int = 1) -> Sizes:
+    """Write the settings into the record; ``longer`` as in ``trained``."""
     recipe, sizes = SCALES[run.scale]
     stuff = material(run.data, run.scale, run.seed)
     run.config |= {
@@ -41,7 +41,7 @@ def _note(run: Run) -> Sizes:
         "unlabelled": len(stuff.unlabelled),
         "encoder": recipe.encoder,
         "image_size": recipe.image_size,
-        "steps": recipe.steps,
+        "steps": recipe.warm_up + longer * (recipe.steps - recipe.warm_up),
         "warm_up": recipe.warm_up,
         "batch_size": recipe.batch_size,
         "learning_rate": recipe.learning_rate,
@@ -179,7 +179,7 @@ def beyond(run: Run) -> Measured:
 )
 def longer(run: Run) -> Measured:
     """Whether the methods are level with the mean face because the training is short."""
-    _note(run)
+    _note(run, longer=10)
     variants = ("full model", "linear 3DMM regressor")
     return {variant: _by_identity(run, variant, longer=10) for variant in variants}
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from facekit.reconstruction.losses import LossWeights
 from facekit.training import ConfigError, TrainingConfig
 
+ENCODERS = ("resnet_tiny", "resnet18", "resnet50", "vgg16")
+"""Encoders of ``facekit.nn`` whose maps begin at stride 2, as the skip connections ask; those of Swin-T begin at 4."""
+
 
 @dataclass
 class Recipe(TrainingConfig):
@@ -61,7 +64,7 @@ class Recipe(TrainingConfig):
     critic_every: int = 1
     """Steps between two updates of the critic."""
     from_prior: bool = False
-    """Start the shape decoder as the linear 3DMM and the codes as its coefficients; not the paper's."""
+    """Let the shape decoder add to faces of the linear 3DMM, whose coefficients begin the codes; not the paper's."""
     conventional_smoothing: bool = False
     masked: bool = True
     weights: LossWeights = field(default_factory=LossWeights)
@@ -74,7 +77,14 @@ class Recipe(TrainingConfig):
             raise ConfigError(f"preset is {self.preset!r}, expected one of {', '.join(PRESETS)}")
         if len(self.factors) != len(self.widths):
             raise ConfigError(f"{len(self.factors)} factors and {len(self.widths)} widths, expected as many of each")
-        if self.image_size % 16:
+        if not self.factors or min(self.factors) < 2 or min(self.widths) < 1:
+            raise ConfigError(
+                f"factors are {self.factors} and widths {self.widths}; expected factors of at least 2 and widths of at "
+                "least 1, one of each or more"
+            )
+        if self.encoder not in ENCODERS:
+            raise ConfigError(f"encoder is {self.encoder!r}, expected one of {', '.join(ENCODERS)}")
+        if self.image_size < 16 or self.image_size % 16:
             raise ConfigError(f"image_size is {self.image_size}, expected a multiple of 16")
         if self.critic_every < 1:
             raise ConfigError(f"critic_every is {self.critic_every}, expected at least 1")

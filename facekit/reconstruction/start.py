@@ -19,6 +19,8 @@ CHUNK = 64
 def start_codes(encoder: FaceEncoder, photos: Photos) -> float:
     """Set the identity and expression heads so that their first outputs are the coefficients of labelled photographs.
 
+    Where there are more coefficients than outputs, these are the first coefficients.
+
     Returns:
         The share of the coefficients' variance that the regression explains for people it was not fitted to.
 
@@ -39,7 +41,8 @@ def start_codes(encoder: FaceEncoder, photos: Photos) -> float:
         bias.split([w.shape[1] for w in wanted]), strict=True,
     ):  # fmt: skip
         head = encoder.heads[name]
-        head.weight[: len(rows)], head.bias[: len(rows)] = rows.to(head.weight), offset.to(head.bias)
+        kept = min(len(rows), head.out_features)
+        head.weight[:kept], head.bias[:kept] = rows[:kept].to(head.weight), offset[:kept].to(head.bias)
     variance = float((targets[held] - targets[~held].mean(dim=0)).square().mean())
     return 1 - errors[best] / variance if variance else 0.0
 

@@ -165,6 +165,24 @@ def test_landmarks_are_written_where_there_is_one_face(tmp_path):
     np.testing.assert_allclose(np.loadtxt(tmp_path / "one.txt"), points_of_a_face(1), atol=0.01)
 
 
+def test_landmarks_that_were_broken_off_are_written_again(tmp_path, monkeypatch):
+    photo_trees.write_picture(tmp_path / "one.jpg", 64, 64, colour=(1, 0, 0))
+    save, stopped = np.savetxt, [True]
+
+    def broken_off(path, points, **options):
+        if stopped:
+            save(path, points[:30], **options)
+            raise KeyboardInterrupt
+        save(path, points, **options)
+
+    monkeypatch.setattr(np, "savetxt", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_landmarks(tmp_path, lambda picture: [points_of_a_face(1)])
+    stopped.clear()
+    assert write_landmarks(tmp_path, lambda picture: [points_of_a_face(1)]) == 1
+    assert len(np.loadtxt(tmp_path / "one.txt")) == 68
+
+
 @pytest.fixture
 def films(monkeypatch, copies):
     """Two people's videos in three conditions of four frames each, and a detector that finds a face in the middle."""

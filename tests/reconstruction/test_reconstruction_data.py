@@ -171,7 +171,12 @@ def test_settings(networks, material, recipe):
     [
         ({"preset": "phone"}, "preset is 'phone', expected one of paper, laptop"),
         ({"factors": (4, 4, 4)}, "3 factors and 2 widths"),
+        ({"factors": (), "widths": ()}, r"factors are \(\) and widths \(\)"),
+        ({"factors": (4, 1)}, r"factors are \(4, 1\) and widths .* expected factors of at least 2"),
+        ({"widths": (0, 4)}, r"widths \(0, 4\); expected .* widths of at least 1"),
+        ({"encoder": "swin_t"}, "encoder is 'swin_t', expected one of resnet_tiny"),
         ({"image_size": 40}, "image_size is 40, expected a multiple of 16"),
+        ({"image_size": 0}, "image_size is 0, expected a multiple of 16"),
         ({"batch_size": 6}, "batch_size is 6, expected a multiple of 4"),
         ({"critic_every": 0}, "critic_every is 0, expected at least 1"),
     ],

@@ -82,6 +82,7 @@ def test_experiments_run_in_seconds(id):
     first = result["columns"][0]
     assert 0 < measured["full model" if id != "table1" else "identity: full model"][first]["mean"] < 60
     assert result["config"]["vertices"] > 500
+    assert result["config"]["steps"] == (21 if id == "longer" else 3), "a step of warm-up, then two or ten times two"
 
 
 def test_a_longer_run_is_another_run():

@@ -90,6 +90,28 @@ def test_a_decoder_from_the_prior_starts_as_the_prior(prior):
     assert model.shape_decoder.graph.last.weight.grad.abs().sum() > 0, "and may leave it"
 
 
+def test_a_prior_may_have_more_coefficients_than_a_code(prior):
+    """The Basel model of 300W-LP has 199 for identity, the code 128."""
+    torch.manual_seed(0)
+    sizes = {"identity": 4, "expression": 3}
+    model, _ = build_reconstructor(prior.model, 32, "resnet_tiny", "random", (4, 4), (8, 4), sizes, from_prior=True)
+    identity, expression = torch.randn(2, 4), torch.randn(2, 3)
+    longer = torch.cat([identity, torch.zeros(2, 6)], dim=1), torch.cat([expression, torch.zeros(2, 3)], dim=1)
+    torch.testing.assert_close(model.shape_decoder(identity, expression), prior.model.shape(*longer))
+
+    photos = photos_with_coefficients_in_sight(prior.model, model.encoder)
+    whole = linear_reconstructor(prior.model, 32, "resnet_tiny", "random")
+    whole.encoder.backbone = model.encoder.backbone
+    assert start_codes(model.encoder, photos) == start_codes(whole.encoder, photos)
+    for name, size in sizes.items():
+        assert torch.equal(model.encoder.heads[name].weight, whole.encoder.heads[name].weight[:size])
+
+
+def test_an_encoder_without_a_fine_map_has_no_skip_connections(prior):
+    with pytest.raises(ValueError, match="maps, expected four, of strides 2, 4, 8 and 16"):
+        build_reconstructor(prior.model, 64, "swin_t", "random", (4, 4), (8, 4))
+
+
 def test_a_backbone_is_needed_to_start_from_the_prior(recipe):
     chosen = replace(recipe, from_prior=True, steps=1)
     material = open_material(chosen)
