@@ -3,10 +3,12 @@
     python book/rrl/train.py --preset laptop
     python book/rrl/train.py --preset laptop --units disfa --weights.relation 0
     torchrun --standalone --nproc-per-node=8 book/rrl/train.py --data emotionet=PATH,bp4d=PATH
+    python book/rrl/train.py --data emotionet=PATH --weights.relation 0 --probe False
 
 The first is about ten minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. Every
 setting of ``facekit.rrl.Recipe`` is an option (``--help`` lists them). The run leaves in ``--out_dir``: settings,
 metrics.jsonl, checkpoints and weights.pt, whose encoder ``facekit.rrl.load_encoder`` reads. The same command goes on.
+The last needs no labelled face: neither relations of AUs nor a probe.
 """
 
 import argparse
@@ -35,14 +37,15 @@ def main(config: Recipe) -> dict[str, float]:
         model = build_model(config).to(world.device)
 
         # Labelled faces, for the evaluation alone: no gradient of theirs reaches the encoder.
-        faces = open_labelled(config)
+        faces = open_labelled(config) if config.probe else None
 
         def measure(step: int) -> dict[str, float]:
-            scores = probe_scores(encode(model.online.encoder, faces.images), faces, seed=config.seed)
+            features = encode(model.online.encoder, faces.images, shared=True)
+            scores = probe_scores(features, faces, seed=config.seed)
             return {"probe_f1": scores.mean, "always_yes_f1": always_present(faces).mean}
 
         # A step: Eq. (7) on both views, AdamW, then Eq. (1) for the slow copy.
-        return training_loop(config, world, model, pairs, measure).run()
+        return training_loop(config, world, model, pairs, measure if config.probe else None).run()
 
 
 def preset() -> type[Recipe]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,11 +20,13 @@ from facekit.data import (
     subject_folds,
     twin_table,
 )
+from facekit.data.cache import to_bytes
 from facekit.data.folds import Fold
+from facekit.data.sources import Sample
 from facekit.rrl.attention import attention_maps
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, ViewSettings, random_view
 from facekit.rrl.transport import relation_matrix
-from facekit.training import TensorSource
+from facekit.training import TensorSource, gather, rank, world_size
 
 OUTPUTS = ("image", "landmarks")
 
@@ -85,21 +87,40 @@ class FacePairs:
         return made
 
 
+class RowsOnDemand:
+    """Rows that are read whenever they are asked for: takes a tensor's place where rows of it are all that is wanted.
+
+    Args:
+        read: a function of row numbers (B,) int64 that returns these rows (B, ...).
+        count: number of rows.
+    """
+
+    def __init__(self, read: Callable[[Tensor], Tensor], count: int) -> None:
+        self._read = read
+        self.shape = torch.Size((count, *read(torch.tensor([0])).shape[1:]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self._read(rows)
+
+
 @dataclass(frozen=True)
 class LabelledFaces:
-    """AU-labelled faces in memory.
+    """AU-labelled faces.
 
     Attributes:
-        images: (N, 3, H, W) uint8.
-        landmarks: (N, 68, 2) in pixels, NaN where the data set does not mark them (BP4D: jaw, inner corners of the
-            mouth, frames in which tracking failed).
+        images: (N, 3, H, W) uint8, in memory or read on demand.
+        landmarks: (N, 68, 2) in pixels, likewise; NaN where the data set does not mark them (BP4D: jaw, inner corners
+            of the mouth, frames in which tracking failed).
         present, coded: (N, K) bool.
         folds: pairs of row numbers (train, test); no person is in both.
         units: the K AUs.
     """
 
-    images: Tensor
-    landmarks: Tensor
+    images: Tensor | RowsOnDemand
+    landmarks: Tensor | RowsOnDemand
     present: Tensor
     coded: Tensor
     folds: tuple[Fold, ...]
@@ -111,11 +132,13 @@ class LabelledFaces:
 
     def attention(self) -> Tensor:
         """Attention maps (N, K, 14, 14), made a thousand faces at a time."""
-        size = self.images.shape[-1]
-        return torch.cat([attention_maps(part, size, self.units).maps for part in self.landmarks.split(1000)])
+        size, parts = self.images.shape[-1], torch.arange(len(self.images)).split(1000)
+        return torch.cat([attention_maps(self.landmarks[rows], size, self.units).maps for rows in parts])
 
 
-def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes: int) -> LabelledFaces:
+def labelled_faces(
+    data: str, name: str, image_size: int, seed: int = 0, in_memory: bool = True, **sizes: int
+) -> LabelledFaces:
     """BP4D or DISFA, or its twin, with its AUs and three subject-exclusive folds.
 
     The published folds are used where every one of them has somebody to test; a smaller twin is folded anew.
@@ -125,6 +148,8 @@ def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes
         name: ``bp4d`` or ``disfa``.
         image_size: in pixels.
         seed: of the twin.
+        in_memory: hold all pictures in 8 bits, of which each of several processes makes or reads a part; otherwise
+            they are made or read as they are needed, every time.
         sizes: ``subjects`` and ``frames`` of the twin.
 
     Raises:
@@ -138,7 +163,8 @@ def labelled_faces(data: str, name: str, image_size: int, seed: int = 0, **sizes
             folds = subject_folds(source.table, 3, seed=0)
     except ManifestError as error:
         raise DataError(f"{source.name} in the place of {name}: {error}") from error
-    images, landmarks = _load(source, is_world=parse_data(data).is_world)
+    marks = () if parse_data(data).is_world else _marks_of(source)
+    images, landmarks = (_load if in_memory else _on_demand)(source, marks)
     return LabelledFaces(images, landmarks, present, coded, tuple(folds), UNIT_PROTOCOLS[name].units)
 
 
@@ -152,7 +178,8 @@ def label_relation(data: str, name: str, seed: int = 0, **sizes: int) -> Tensor:
 def unlabelled_faces(data: str, image_size: int, count: int | None, seed: int = 0, in_memory: bool = True):
     """Faces of EmotioNet, or of its twin, as a source of ``image`` and ``landmarks``.
 
-    With ``in_memory`` all pictures are held in 8 bits; otherwise they are made or read as they are needed.
+    With ``in_memory`` all pictures are held in 8 bits, and of several processes each makes or reads a part of them;
+    otherwise they are made or read as they are needed.
 
     Raises:
         DataError: the data cannot be opened, or has no landmarks.
@@ -160,7 +187,7 @@ def unlabelled_faces(data: str, image_size: int, count: int | None, seed: int = 
     source = _open(data, "emotionet", image_size, seed, **({} if count is None else {"subjects": count}))
     if not parse_data(data).is_world:
         _marks_of(source)
-    return TensorSource(**load_all(source, OUTPUTS)) if in_memory else source
+    return TensorSource(**_load_together(source, OUTPUTS)) if in_memory else source
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -174,16 +201,34 @@ def _open(data: str, name: str, image_size: int, seed: int, **sizes: int) -> Dat
     return choice.open(name, image_size=image_size, **options)
 
 
-def _load(source: DataSource, is_world: bool) -> tuple[Tensor, Tensor]:
-    """Images (N, 3, H, W) in 8 bits and landmarks (N, 68, 2); those that a copy calls invisible are NaN.
+def _load(source: DataSource, marks: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, H, W) in 8 bits and landmarks (N, 68, 2) of all rows."""
+    found = _load_together(source, (*OUTPUTS, *marks))
+    return found["image"], _known(found, marks)
 
-    A twin knows where its hidden landmarks are, as a detector guesses them.
+
+def _load_together(source: DataSource, outputs: tuple[str, ...]) -> Sample:
+    """All samples in memory. Of several processes each loads a part for all of them, which must all call this."""
+    if len(source) < world_size():
+        return load_all(source, outputs)
+    first, last = (len(source) * place // world_size() for place in (rank(), rank() + 1))
+    found = load_all(source.select(range(first, last)), outputs)
+    return {name: gather(values) for name, values in found.items()}
+
+
+def _on_demand(source: DataSource, marks: tuple[str, ...]) -> tuple[RowsOnDemand, RowsOnDemand]:
+    """As ``_load``, row by row when they are asked for."""
+    images = RowsOnDemand(lambda rows: to_bytes(source.batch(rows)["image"]), len(source))
+    return images, RowsOnDemand(lambda rows: _known(source.batch(rows), marks), len(source))
+
+
+def _known(sample: Sample, marks: tuple[str, ...]) -> Tensor:
+    """Landmarks (B, 68, 2); those that a copy calls invisible are NaN.
+
+    A twin (without marks) knows where its hidden landmarks are, as a detector guesses them.
     """
-    marks = () if is_world else _marks_of(source)
-    found = load_all(source, (*OUTPUTS, *marks))
-    if marks:
-        found["landmarks"] = found["landmarks"].where(found["landmarks_visible"][..., None], torch.nan)
-    return found["image"], found["landmarks"]
+    found = sample["landmarks"]
+    return found.where(sample["landmarks_visible"][..., None], torch.nan) if marks else found
 
 
 def _marks_of(source: DataSource) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from facekit.data import normalize
 from facekit.metrics import unit_f1
 from facekit.nn import Encoder
-from facekit.rrl.data import LabelledFaces, to_unit_range
+from facekit.rrl.data import LabelledFaces, RowsOnDemand, to_unit_range
 from facekit.rrl.stages import pool_stages
+from facekit.training import gather, rank, world_size
 
 
 @dataclass(frozen=True)
@@ -98,27 +99,34 @@ def fit_probe(
 @torch.no_grad()
 def encode(
     encoder: Encoder,
-    images: Tensor,
+    images: Tensor | RowsOnDemand,
     attention: Tensor | None = None,
     strides: Sequence[int] = (16,),
     batch_size: int = 256,
+    shared: bool = False,
 ) -> Tensor:
     """Frozen features of images (N, 3, H, W): (N, D); or with attention (N, K, S, S) one for each AU, (N, K, D + C).
 
     The features of an AU are the whole face's, followed by the means over the AU's region of the encoder's maps at
     these strides, see ``Encoder.stages``; C is the sum of their channels.
+
+    With ``shared`` each process of a run encodes a part of the images, and all of them, which must all call this, get
+    the features of all images.
     """
     training = encoder.training
     encoder.eval()
-    device, parts = next(encoder.parameters()).device, []
-    for rows in torch.arange(len(images)).split(batch_size):
+    device, parts, mine = next(encoder.parameters()).device, [], torch.arange(len(images))
+    shared = shared and len(mine) >= world_size()
+    if shared:
+        mine = mine.tensor_split(world_size())[rank()]
+    for rows in mine.split(batch_size):
         maps, face = encoder.stages(normalize(to_unit_range(images[rows].to(device))))
         if attention is not None:
             regions = pool_stages(maps, attention[rows].to(device), strides)
             face = torch.cat([face[:, None].expand(-1, regions.shape[1], -1), regions], dim=2)
         parts.append(face.cpu())
     encoder.train(training)
-    return torch.cat(parts)
+    return gather(torch.cat(parts)) if shared else torch.cat(parts)
 
 
 def cross_validated(faces: LabelledFaces, predict: Callable[[Tensor, Tensor], Tensor]) -> Scores:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,13 +50,15 @@ class Recipe(TrainingConfig):
     faces: int = 950_000
     """Unlabelled faces of EmotioNet's twin."""
     in_memory: bool = False
-    """Hold all faces in memory in 8 bits; otherwise they are made as they are needed."""
+    """Hold all faces in memory in 8 bits; otherwise they are made or read as they are needed."""
     label_subjects: int = 0
     """People of the labelled twin whose labels are counted for M; 0 is the published number."""
     label_frames: int = 100
     """Frames of each of its recordings."""
+    probe: bool = True
+    """Measure the encoder by a linear probe on the labelled set; False wants no labels where (6) weighs nothing."""
     probe_frames: int = 100
-    """Frames of each of its recordings that the linear probe is trained and tested on."""
+    """Frames of each of the twin's recordings that the probe is trained and tested on."""
     image_size: int = 224
     encoder: str = "swin_t"
     """swin_t, vgg16, resnet18, resnet50 or resnet_tiny."""
@@ -86,6 +89,8 @@ class Recipe(TrainingConfig):
     """False shows the same picture to both networks (Table 4)."""
     first_view: ViewSettings = field(default_factory=lambda: FIRST_VIEW)
     second_view: ViewSettings = field(default_factory=lambda: SECOND_VIEW)
+
+    free_to_change: ClassVar[frozenset[str]] = TrainingConfig.free_to_change | {"probe", "probe_frames"}
 
     @property
     def learning_rate(self) -> float:
@@ -153,7 +158,7 @@ def open_labelled(recipe: Recipe) -> LabelledFaces:
     sizes = {"subjects": recipe.label_subjects or None, "frames": recipe.probe_frames}
     sizes = sizes if recipe.data.startswith("world") else {}
     with _named_data():
-        return labelled_faces(recipe.data, recipe.units, recipe.image_size, recipe.seed, **sizes)
+        return labelled_faces(recipe.data, recipe.units, recipe.image_size, recipe.seed, recipe.in_memory, **sizes)
 
 
 def relation_cost(recipe: Recipe) -> Tensor:

@@ -1,5 +1,8 @@
 """Data, folds, probes and baselines."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ import torch
 from facekit.nn import Encoder
 from facekit.rrl import (
     LabelledFaces,
+    LaptopRecipe,
     ProbeSettings,
     SupervisedSettings,
     WarpedFaces,
@@ -16,6 +20,7 @@ from facekit.rrl import (
     fit_supervised,
     label_relation,
     labelled_faces,
+    open_labelled,
     positive_weights,
     probe_scores,
     resample,
@@ -23,6 +28,7 @@ from facekit.rrl import (
     unit_cross_entropy,
 )
 from facekit.training import TensorSource
+from tests.data.readers import scan_trees
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,35 @@ def test_labelled_faces_follow_the_protocol(faces):
     tested = np.concatenate([test for _, test in faces.folds])
     assert sorted(tested.tolist()) == list(range(144))
     assert faces.attention().shape == (144, 12, 14, 14)
+
+
+def check_on_demand(streamed, held):
+    """Faces that are read on demand are those in memory, whichever rows are asked for."""
+    rows = torch.tensor([len(held.images) - 1, 0, 2])
+    for name in ("images", "landmarks"):
+        lazy, kept = getattr(streamed, name), getattr(held, name)
+        assert isinstance(kept, torch.Tensor) and not isinstance(lazy, torch.Tensor)
+        assert lazy.shape == kept.shape and len(lazy) == len(kept) and lazy[rows].dtype == kept.dtype
+        torch.testing.assert_close(lazy[rows], kept[rows], rtol=0, atol=1e-4, equal_nan=True)
+    torch.testing.assert_close(streamed.attention(), held.attention())
+    encoder = Encoder("resnet_tiny")
+    torch.testing.assert_close(encode(encoder, streamed.images), encode(encoder, held.images))
+
+
+def test_faces_that_are_not_held_in_memory_are_the_same(faces):
+    recipe = LaptopRecipe(image_size=32, label_subjects=6, probe_frames=3)
+    check_on_demand(open_labelled(replace(recipe, in_memory=False)), faces)
+    assert isinstance(open_labelled(recipe).images, torch.Tensor)
+
+
+def test_faces_of_a_copy_that_are_not_held_in_memory_are_the_same(tmp_path):
+    scan_trees.bp4d(tmp_path)
+    for file in list(tmp_path.rglob("F001*")):  # a third person
+        copy = shutil.copytree if file.is_dir() else shutil.copy
+        copy(file, file.with_name(file.name.replace("F001", "F002")))
+    held, streamed = (labelled_faces(f"bp4d={tmp_path}", "bp4d", 32, in_memory=kept) for kept in (True, False))
+    assert held.landmarks.isnan().any()
+    check_on_demand(streamed, held)
 
 
 def test_folds_are_the_published_ones_at_full_size():

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from facekit.rrl import load_encoder
-from facekit.training import load_checkpoint
+from facekit.training import load_checkpoint, read_metrics
+from tests.data.readers.photo_trees import write_picture, write_text
 
 SCRIPT = "book/rrl/train.py"
 SETTINGS = {
@@ -27,9 +28,16 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(out / "weights.pt", kind="weights")["models"]["rrl"]
 
 
+def test_two_processes_share_the_faces_that_they_encode():
+    for rank, (status, output) in enumerate(launching.run("tests/scripts/rrl_checks.py", processes=2)):
+        assert status == 0, output
+        assert f"checked {rank} of 2" in output
+
+
 def test_two_processes_train_the_weights_of_one(tmp_path):
+    """The two make their faces when they need them, the one holds all in memory."""
     for name, processes in (("one", 1), ("two", 2)):
-        results = train(tmp_path / name, processes=processes)
+        results = train(tmp_path / name, "--in_memory", processes == 1, processes=processes)
         assert [status for status, _ in results] == [0] * processes, results
     lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2] and 0 <= lines[-1]["probe_f1"] <= 100
@@ -46,6 +54,20 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path):
     train(tmp_path / "whole", *schedule, "--save_every", 2, steps=4)
     broken, whole = weights(tmp_path / "broken"), weights(tmp_path / "whole")
     assert all(torch.equal(broken[name], whole[name]) for name in whole)
+
+
+def test_photographs_without_a_label_are_enough(tmp_path):
+    """Neither relations nor a probe: nothing else is asked for."""
+    for name in "abcd":
+        write_picture(tmp_path / f"{name}.png")
+        write_text(tmp_path / f"{name}.pts", [f"{10 + n % 20} {10 + n / 4}" for n in range(68)])
+    write_text(tmp_path / "manifest.csv", ["path,landmarks", *[f"{name}.png,{name}.pts" for name in "abcd"]])
+    words = ("--data", f"own={tmp_path}", "--batch_size", 4, "--weights.relation", 0)
+    ((status, printed),) = train(tmp_path / "refused", *words)
+    assert status == 2 and "own data in the place of bp4d" in printed
+    ((status, printed),) = train(tmp_path / "run", *words, "--probe", "False")
+    assert status == 0, printed
+    assert "probe_f1" not in read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""Runs in each of two processes: a frozen encoder on a part of the faces each gives the features of all of them."""
+
+from unittest.mock import patch
+
+import torch
+
+from facekit.data import FaceWorld
+from facekit.nn import Encoder
+from facekit.rrl import RowsOnDemand, encode, unlabelled_faces
+from facekit.training import World, distributed_run
+
+
+def check_shared_features(world: World) -> None:
+    """Every process reads its own part alone, also where the parts differ in size."""
+    for count in (7, 1):
+        images = torch.randint(256, (count, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+        asked: list[int] = []
+
+        def read(rows: torch.Tensor, images: torch.Tensor = images, asked: list[int] = asked) -> torch.Tensor:
+            asked.extend(rows.tolist())
+            return images[rows]
+
+        on_demand, encoder = RowsOnDemand(read, count), Encoder("resnet_tiny")
+        asked.clear()
+        attention = torch.rand(count, 2, 14, 14, generator=torch.Generator().manual_seed(2))
+        features = encode(encoder, on_demand, attention, batch_size=3, shared=True)
+        torch.testing.assert_close(features, encode(encoder, images, attention), rtol=1e-4, atol=1e-5)
+        mine = {(7, 0): [0, 1, 2, 3], (7, 1): [4, 5, 6]}.get((count, world.rank), [0])
+        assert asked == mine, asked
+
+
+def check_faces_in_memory(world: World) -> None:
+    """Every process makes a part of them, and has all."""
+    made, load = [], FaceWorld.load
+    with patch.object(FaceWorld, "load", lambda self, rows: made.append(len(rows)) or load(self, rows)):
+        faces = unlabelled_faces("world", 16, 5)
+    assert len(faces) == 5 and sum(made) == (2, 3)[world.rank], made
+    alone, held = unlabelled_faces("world", 16, 5, in_memory=False).batch(range(5)), faces.batch(torch.arange(5))
+    torch.testing.assert_close(held["landmarks"], alone["landmarks"], rtol=0, atol=1e-3)
+    assert (held["image"].float() / 255 - alone["image"]).abs().max() < 0.01
+
+
+if __name__ == "__main__":
+    with distributed_run() as world:
+        for name, check in list(globals().items()):
+            if name.startswith("check_"):
+                check(world)
+        print(f"checked {world.rank} of {world.size}")
