@@ -6,12 +6,12 @@
     torchrun --standalone --nproc-per-node=2 book/mifar/train.py --preset laptop --out_dir runs/two_processes
     torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=HOST:29400 book/mifar/train.py
 
-The first is minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs. ``--standalone``
-finds a free address and port by itself; on several machines the same command is given on each, with the name of one of
-them as HOST. The images of a licensed copy are made once and kept in ``--cache`` (``~/.cache/facekit/mifar``): let one
-process make them before several train. Every setting of ``facekit.mifar.Recipe`` is an option (``--help`` lists them).
-The run leaves config.yml, metrics.jsonl, checkpoints and weights.pt in ``--out_dir``, a folder of its own for each run;
-the same command continues it.
+The first is minutes on two cores; without ``--preset laptop`` the sizes are the paper's and want GPUs.
+``--standalone`` finds a free address and port by itself; on several machines the same command is given on each, with
+the name of one of them as HOST. Each process renders its share of the views; those of a licensed copy are made once
+and kept in ``--cache`` (``~/.cache/facekit/mifar``). Every setting of ``facekit.mifar.Recipe`` is an option
+(``--help`` lists them). The run leaves config.yml, metrics.jsonl, checkpoints and weights.pt in ``--out_dir``, a
+folder of its own for each run; the same command continues it.
 """
 
 import argparse

@@ -29,8 +29,10 @@ from facekit.mifar.own_scans import OwnScans
 from facekit.mifar.pooling import dynamic_images
 from facekit.mifar.scans import PointCloud, ScanError, from_meshes
 from facekit.mifar.settings import ViewSettings
-from facekit.mifar.views import ANGLES, EXTENT, view_images
+from facekit.mifar.sharing import from_everyone, own_share
+from facekit.mifar.views import ANGLES, EXTENT, count_channels, view_images
 from facekit.morphable import ProceduralFace
+from facekit.training import rank
 
 STEADY = (*range(27, 36), 36, 39, 42, 45)
 """Landmarks that expressions hardly move: the nose and the corners of the eyes."""
@@ -45,7 +47,8 @@ def copied_views(
 ) -> tuple[Tensor, pd.DataFrame]:
     """Images (N, views, C, H, W) uint8 of a copy's N scans or recordings, and their rows of the manifest.
 
-    A scan that cannot be read, and a recording of which fewer than two frames can, is left out with a warning.
+    A scan that cannot be read, and a recording of which fewer than two frames can, is left out with a warning. The
+    processes of a run share the work.
 
     Raises:
         DataError: the copy cannot be opened, holds no scans, or none that can be used.
@@ -54,20 +57,27 @@ def copied_views(
     source = source.select(frontal_rows(source.table))
     groups = recordings(source.table) if recorded else [np.array([row]) for row in range(len(source))]
     groups = [np.array(every(rows, settings.frames)) for rows in groups] if recorded else groups
-    images, kept, damaged = [], [], []
-    for done, rows in enumerate(groups, start=1):
+    mine, images, kept, damaged = own_share(groups), [empty_views(settings)], [], []
+    for done, rows in enumerate(mine, start=1):
         try:
-            images.append(_kept_views(source, rows, settings, recorded))
-            kept.append(rows[0])
+            images.append(_kept_views(source, rows, settings, recorded)[None])
+            kept.append(int(rows[0]))
         except DataError as error:
             damaged.append(str(error))
-        progress(done, len(groups))
+        progress(done, len(mine))
+    images, kept, damaged = from_everyone(torch.cat(images), kept, damaged)
     what = "recordings" if recorded else "scans"
-    if not images:
+    if not kept:
         raise DataError(f"{source.name}: none of {len(groups)} {what} can be used; the first: {damaged[0]}")
-    if damaged:
+    if damaged and rank() == 0:
         warnings.warn(f"{source.name}: {len(damaged)} of {len(groups)} {what} left out: {damaged[0]}", stacklevel=2)
-    return torch.stack(images), source.table.take(kept).reset_index(drop=True)
+    return images, source.table.take(kept).reset_index(drop=True)
+
+
+def empty_views(settings: ViewSettings) -> Tensor:
+    """Images (0, views, C, H, W) uint8 of no scan."""
+    size = settings.image_size
+    return torch.empty(0, len(ANGLES), count_channels(settings.channels), size, size, dtype=torch.uint8)
 
 
 def scan_views(scan: Scan, settings: ViewSettings) -> Tensor:

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from facekit.data import PROTOCOLS, DataChoice, DataError, FaceWorld, expression_ids, parse_data
 from facekit.meshes import linear_to_srgb, vertex_normals
-from facekit.mifar.copies import copied_views, frontal_rows, recordings
+from facekit.mifar.copies import copied_views, empty_views, frontal_rows, recordings
 from facekit.mifar.elicited import elicited
 from facekit.mifar.pooling import dynamic_images
 from facekit.mifar.scans import PointCloud, ScannerNoise, Surface, from_range_images, scanned
 from facekit.mifar.settings import ViewSettings
+from facekit.mifar.sharing import from_everyone, own_share
 from facekit.mifar.views import EXTENT, view_images
 from facekit.render import interpolate, rasterize, shade, weak_perspective
 
@@ -69,6 +70,8 @@ class ViewSet:
 def open_views(settings: ViewSettings, progress: Callable[[int, int], None] = lambda done, total: None) -> ViewSet:
     """Render the views of a data set; the same settings are rendered once in a process, a copy's scans once at all.
 
+    In a run of several processes each renders its share and gets all images: all of them must call this.
+
     Raises:
         DataError: the data cannot be opened, or comes without 3D scans.
         ScanError: a view of a twin shows no surface, or a recording has one frame.
@@ -90,18 +93,21 @@ def _rendered(settings: ViewSettings, progress: Callable[[int, int], None]) -> V
 def _twin_views(
     choice: DataChoice, settings: ViewSettings, recorded: bool, progress: Callable[[int, int], None]
 ) -> tuple[Tensor, pd.DataFrame]:
-    """Images (N, views, C, H, W) uint8 of a twin's scans or recordings, and their rows of the manifest."""
+    """Images (N, views, C, H, W) uint8 of a twin's scans or recordings, and their rows of the manifest.
+
+    The processes of a run share the blocks that one process would render.
+    """
     source = _open_twin(choice, settings, recorded)
     groups = np.stack(recordings(source.table)) if recorded else np.arange(len(source))[:, None]
     block = max(1, 48 // groups.shape[1])
-    images = []
-    for start in range(0, len(groups), block):
-        rows = groups[start : start + block]
+    mine = own_share([groups[start : start + block] for start in range(0, len(groups), block)])
+    images, total = [empty_views(settings)], sum(map(len, mine))
+    for rows in mine:
         views = _view_block(source, rows.reshape(-1), settings).unflatten(0, rows.shape)
         pooled = dynamic_images(views, settings.pooling) if recorded else views[:, 0]
         images.append((pooled * 255).round().byte())
-        progress(min(start + block, len(groups)), len(groups))
-    return torch.cat(images), source.table.take(groups[:, 0]).reset_index(drop=True)
+        progress(sum(map(len, images)), total)
+    return from_everyone(torch.cat(images))[0], source.table.take(groups[:, 0]).reset_index(drop=True)
 
 
 def _open_twin(choice: DataChoice, settings: ViewSettings, recorded: bool) -> FaceWorld:

@@ -58,8 +58,21 @@ def load_run(out_dir: str | Path) -> tuple[MiFaR, Recipe]:
 def open_fold(
     recipe: Recipe, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[ViewSet, ViewSet]:
-    """The images that a recipe names, cut at its fold: (training part, test part)."""
+    """The images that a recipe names, cut at its fold: (training part, test part).
+
+    Raises:
+        ConfigError: there are fewer people than folds, or a part lacks the labels that the probes need after training.
+        DataError, ManifestError: see ``open_views`` and ``fold_of``.
+    """
     views = open_views(recipe.views(), progress)
     if recipe.folds > views.table["subject"].nunique():
         raise ConfigError(f"folds is {recipe.folds}, but there are {views.table['subject'].nunique()} people")
-    return fold_of(views, recipe.folds, recipe.fold)
+    train, test = fold_of(views, recipe.folds, recipe.fold)
+    known, asked = len(train.labels[train.labels >= 0].unique()), int((test.labels >= 0).sum())
+    if known < 2 or not asked:
+        raise ConfigError(
+            f"in fold {recipe.fold} of {recipe.folds} the training people show {known} of the expressions "
+            f"{', '.join(views.classes)} and the test people {asked} scans of them; the probes need two expressions or "
+            "more to learn and a scan to be asked about"
+        )
+    return train, test

@@ -54,9 +54,7 @@ def view_images(
     Raises:
         ScanError: a view shows no surface (its sample and angle are named), or a channel is not known.
     """
-    unknown = [name for name in channels if name not in CHANNELS]
-    if unknown or not channels:
-        raise ScanError(f"channels are {list(channels)}, expected some of {', '.join(CHANNELS)}")
+    count_channels(channels)
     if isinstance(scans, Surface):
         scans = without_spikes(scans, SPIKE)
     points = scans.vertices if isinstance(scans, Surface) else scans.points
@@ -76,6 +74,17 @@ def view_images(
         sample, view = divmod(int((~seen.flatten(1).any(1)).nonzero()[0]), views)
         raise ScanError(f"sample {sample} shows no surface at {angles[view]:g} degrees; expected a scan in millimetres")
     return _channels(layers, channels).unflatten(0, (batch, views))
+
+
+def count_channels(channels: Sequence[str]) -> int:
+    """Channels of an image that shows these kinds.
+
+    Raises:
+        ScanError: there is none, or one of them is not known.
+    """
+    if not channels or set(channels) - set(CHANNELS):
+        raise ScanError(f"channels are {list(channels)}, expected some of {', '.join(CHANNELS)}")
+    return sum(CHANNELS[name] for name in channels)
 
 
 def _draw_surface(scans: Surface, screen: Tensor, rotation: Tensor, size: int) -> Tensor:

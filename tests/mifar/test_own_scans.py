@@ -1,12 +1,15 @@
 """The reader's own scans, named by a manifest, in the place of a data set."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from facekit.data import DataError
 from facekit.experiments import run_experiment
 from facekit.meshes import save_mesh
-from facekit.mifar import LaptopRecipe, ViewSettings, labelled_rows, open_fold, open_views, pretrain
+from facekit.mifar import LaptopRecipe, ViewSettings, fold_of, labelled_rows, open_fold, open_views, pretrain
+from facekit.training import ConfigError
 from tests.data.readers import scan_trees
 
 
@@ -57,6 +60,21 @@ def test_scans_of_ones_own_become_views_that_can_be_trained_on(folder):
     )  # fmt: skip
     train, test = open_fold(recipe)
     assert len(train) == len(test) == 16 and pretrain(recipe, train)[1][-1]["step"] == 2
+
+
+def test_scans_that_no_probe_can_learn_from_are_refused_before_training(folder):
+    header, recipe = "path,subject,expression", LaptopRecipe(
+        data=f"own={folder}", cache=str(folder / "kept"), subjects=0, folds=2, image_size=24, channels=("depth",)
+    )  # fmt: skip
+    names = {"anger": "happiness", "happiness": "neutral"}
+    manifest(folder, header, lambda p, e, f: f"p{p}/{e}{f}.ply,p{p},{names[e]}")
+    with pytest.raises(ConfigError, match=r"fold 0 of 2 the training people show 1 of the expressions a.*8 scans"):
+        open_fold(recipe)
+    views = opened(folder, "bu3dfe", image_size=24, channels=("depth",), frames=8)
+    tested = set(fold_of(views, 2, 0)[1].table["subject"])
+    manifest(folder, header, lambda p, e, f: f"p{p}/{e}{f}.ply,p{p},{'neutral' if f'p{p}' in tested else e}")
+    with pytest.raises(ConfigError, match=r"training people show 2 of .* and the test people 0 scans"):
+        open_fold(replace(recipe, image_size=25))
 
 
 def test_recordings_of_ones_own_are_pooled(folder):

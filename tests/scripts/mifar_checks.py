@@ -1,19 +1,32 @@
-"""Runs in each of two processes: MiFaR's losses on half a batch each are those of one process on all of it."""
+"""Runs in each of two processes: MiFaR's losses on half a batch each are those of one process on all of it.
+
+Likewise its views, of which each process renders a part.
+"""
+
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from facekit.mifar import (
     Recipe,
+    ViewSet,
+    ViewSettings,
     barlow_loss,
     build_model,
     cheaper_form,
     contrastive_loss,
     mifar_terms,
+    open_views,
     self_supervised_loss,
     two_versions,
 )
 from facekit.training import Step, World, distributed_run, synchronize_gradients
+from tests.data.readers import scan_trees
 from tests.mifar.textbook import textbook_loss
 
 BATCH, VIEWS = 12, 3
@@ -108,6 +121,52 @@ def check_bytes(world: World) -> None:
     for batch, width in ((64, 4096), (4096, 64)):
         sent = {"gram": 2 * VIEWS * batch * width, "textbook": VIEWS * width**2}
         assert sent[cheaper_form(VIEWS, batch, width, world.size)] == min(sent.values())
+
+
+def opened(settings: ViewSettings) -> tuple[ViewSet, list[tuple[int, int]]]:
+    """The views, rendered anew, and the progress that was told."""
+    told: list[tuple[int, int]] = []
+    return open_views(settings, lambda done, total: told.append((done, total))), told
+
+
+def made_alone(world: World, shared: ViewSet, settings: ViewSettings) -> None:
+    """The first process makes the same images without the other."""
+    if not world.is_main:
+        return
+    with patch.multiple("facekit.mifar.sharing", world_size=lambda: 1, rank=lambda: 0), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = opened(settings)[0]
+    assert torch.equal(shared.images, alone.images) and torch.equal(shared.labels, alone.labels)
+    assert shared.table.equals(alone.table)
+
+
+def check_views_of_twins(world: World) -> None:
+    """A twin of one block, which one process makes, and recordings whose exact pooling depends on their block."""
+    scans = ViewSettings(dataset="bu3dfe", subjects=1, image_size=16, channels=("depth",))
+    for settings, own in (
+        (scans, ([], [(25, 25)])),
+        (replace(scans, dataset="bu4dfe", frames=16, pooling="svm"), ([(3, 3)], [(3, 3)])),
+    ):
+        shared, told = opened(settings)
+        assert told == own[world.rank], told
+        made_alone(world, shared, settings)
+
+
+def check_views_of_a_copy(world: World) -> None:
+    """Each process reads its share of the scans; a damaged one is said once, by the first process."""
+    root = Path(sys.argv[1])
+    if world.is_main:
+        damaged = scan_trees.bu3dfe(root / "bu3dfe") / "F0001/F0001_AN01WH_F3D.wrl"
+        damaged.write_bytes(damaged.read_bytes().replace(b"coordIndex", b"coordinate", 1))
+    torch.distributed.barrier()
+    settings = ViewSettings(data=f"bu3dfe={root / 'bu3dfe'}", image_size=16, channels=("depth",), cache=str(root / "1"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        shared, told = opened(settings)
+    left_out = [str(entry.message) for entry in said if "left out" in str(entry.message)]
+    assert len(left_out) == int(world.is_main) and all("1 of 6 scans left out" in message for message in left_out)
+    assert told == [(1, 3), (2, 3), (3, 3)] and len(shared) == 5
+    made_alone(world, shared, replace(settings, cache=str(root / "2")))
 
 
 if __name__ == "__main__":

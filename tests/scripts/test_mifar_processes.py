@@ -15,8 +15,8 @@ from facekit.training import load_checkpoint, read_metrics
 SCRIPT = "book/mifar/train.py"
 
 
-def test_losses_of_two_processes_are_those_of_one() -> None:
-    for rank, (status, output) in enumerate(run("tests/scripts/mifar_checks.py", processes=2)):
+def test_losses_and_views_of_two_processes_are_those_of_one(tmp_path: Path) -> None:
+    for rank, (status, output) in enumerate(run("tests/scripts/mifar_checks.py", tmp_path, processes=2)):
         assert status == 0, output
         assert f"checked {rank} of 2" in output
 
