@@ -110,12 +110,11 @@ def parse_config(config_class: type[Config], argv: Sequence[str] | None = None) 
     if {"-h", "--help"} & set(argv):
         tyro.cli(config_class, args=["--help"], config=(tyro.conf.FlagConversionOff,))
     path, settings = _split_argv(config_class, argv)
-    config = config_class()
-    if path is not None:
-        for key, value in _flat(_read_file(path)):
-            config = _set(config, key, _tokens(value), value, f"in {path}")
-    for key, tokens in settings:
-        config = _set(config, key, tokens, " ".join(tokens), "on the command line")
+    of_file = [] if path is None else [_of_file(config_class, path, *item) for item in _flat(_read_file(path))]
+    given = [*of_file, *(_Setting(key, words, " ".join(words), "on the command line") for key, words in settings)]
+    config = _parse(config_class, given)
+    if config is None:
+        raise _wrong(config_class, next(setting for setting in given if _parse(config_class, [setting]) is None))
     if hasattr(config, "check"):
         config.check()
     return config
@@ -175,22 +174,46 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def _tokens(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
+@dataclass(frozen=True)
+class _Setting:
+    """A setting as it was given: the words of its value, how a message shows them, and where they stood."""
+
+    key: str
+    words: list[str]
+    shown: Any
+    where: str
 
 
-def _set(config: Config, key: str, tokens: list[str], shown: Any, where: str) -> Config:
-    """``config`` with one setting parsed from ``tokens``."""
-    kind = _check_key(type(config), key, where)
-    if kind is bool:
-        tokens = [token.capitalize() for token in tokens] or ["True"]
-    options = {"default": config, "config": (tyro.conf.FlagConversionOff,)}
+def _of_file(config_class: type, path: str, key: str, value: Any) -> _Setting:
+    kind = _check_key(config_class, key, f"in {path}")
+    words = [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    setting = _Setting(key, words, value, f"in {path}")
+    empty = value is None and type(None) not in typing.get_args(kind)
+    if empty or (isinstance(value, list) and isinstance(kind, type) and typing.get_origin(kind) is None):
+        raise _wrong(config_class, setting)
+    return setting
+
+
+def _parse(config_class: type[Config], settings: Sequence[_Setting]) -> Config | None:
+    """The defaults with these settings, of which a later one counts; None if one of them does not fit."""
+    kinds, arguments = dict(_known(config_class)), []
+    for setting in settings:
+        words = setting.words
+        if kinds[setting.key] is bool:
+            words = [word.capitalize() for word in words] or ["True"]
+        arguments += [f"--{setting.key}={words[0]}"] if len(words) == 1 else [f"--{setting.key}", *words]
+    options = {"default": config_class(), "config": (tyro.conf.FlagConversionOff,)}
     try:
         with contextlib.redirect_stderr(io.StringIO()):
-            return tyro.cli(type(config), args=[f"--{key}", *tokens], **options)
+            return tyro.cli(config_class, args=arguments, **options)
     except SystemExit:
-        expected = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-        raise ConfigError(f"{key} is {shown!r} {where}, expected {expected}") from None
+        return None
+
+
+def _wrong(config_class: type, setting: _Setting) -> ConfigError:
+    kind = _check_key(config_class, setting.key, setting.where)
+    expected = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+    return ConfigError(f"{setting.key} is {setting.shown!r} {setting.where}, expected {expected}")
 
 
 def _check_key(config_class: type, key: str, where: str) -> Any:

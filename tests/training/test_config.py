@@ -39,11 +39,13 @@ def test_defaults_then_file_then_command_line(tmp_path: Path) -> None:
     )
     assert (config.learning_rate, config.steps, config.seed, config.amp) == (1e-4, 9, 0, True)
     assert (config.data, config.milestones) == (Data(5, "kdef"), (3, 4, 5))
+    assert parse_config(Config, ["--milestones", "3", "4", "--steps", "8", "--milestones", "5"]).milestones == (5,)
 
 
 def test_spellings() -> None:
     config = parse_config(Config, ["--learning-rate=1e-2", "--amp", "--deterministic", "false", "--limit", "-2"])
     assert (config.learning_rate, config.amp, config.deterministic, config.limit) == (0.01, True, False, -2.0)
+    assert parse_config(Config, ["--out_dir", "-run-", "--limit", "-1e-3"]).out_dir == "-run-"
 
 
 def test_resolved_config_reads_back(tmp_path: Path) -> None:
@@ -85,6 +87,10 @@ def test_command_line_errors_are_sentences(argv: list[str], message: str) -> Non
         ("lerning_rate: 1", "a.yml", "unknown setting 'lerning_rate' in .*a.yml; .* 'learning_rate'"),
         ("data: {sise: 1}", "a.yml", "unknown setting 'data.sise'"),
         ("steps: many", "a.yml", "steps is 'many' in .*a.yml, expected int"),
+        ("out_dir:", "a.yml", "out_dir is None in .*a.yml, expected str"),
+        ("steps: [10]", "a.yml", r"steps is \[10\] in .*a.yml, expected int"),
+        ("amp: []", "a.yml", r"amp is \[\] in .*a.yml, expected bool"),
+        ("ema: 0.5\nsteps: many", "a.yml", "steps is 'many' in .*a.yml, expected int"),
         ("seed: true", "a.yml", "seed is True in .*a.yml, expected int"),
         ("- 1", "a.yml", "a.yml holds a list, expected settings"),
         ("steps: [", "a.yml", "a.yml is not valid YAML or JSON"),
