@@ -65,9 +65,18 @@ def _flush_folder(folder: Path) -> None:
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any], kind: str = "run") -> None:
-    """Write ``state`` (tensors, numbers, words, dictionaries, lists, tuples) to ``path``, marked as ``kind``."""
+    """Write ``state`` (tensors, numbers, words, dictionaries, lists, tuples) to ``path``, marked as ``kind``.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+    """
     marked = {"format": _FORMAT, "kind": kind, **state}
-    write_atomically(path, lambda file: torch.save(marked, file))
+    try:
+        write_atomically(path, lambda file: torch.save(marked, file))
+    except RuntimeError as error:  # PyTorch's own, about its place in the file, which hides the system's
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load_checkpoint(path: str | Path, kind: str = "run") -> dict[str, Any]:
@@ -139,10 +148,13 @@ class CheckpointFolder:
         return sorted(self.folder.glob("step-*.pt"))
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Write ``state`` as the checkpoint after ``step`` steps, then remove those beyond ``keep``."""
+        """Write ``state`` as the checkpoint after ``step`` steps, then remove those beyond ``keep``.
+
+        Files of later steps, which could not be read when the run went on from an earlier one, are not among the kept.
+        """
         path = self.folder / f"step-{step:08d}.pt"
         save_checkpoint(path, state)
-        for old in self.paths()[: -self.keep]:
+        for old in [kept for kept in self.paths() if kept <= path][: -self.keep]:
             old.unlink()
         return path
 

@@ -1,5 +1,6 @@
 """Checkpoints: whole or absent, verified, and never code."""
 
+import errno
 import os
 import pickle
 import signal
@@ -137,6 +138,31 @@ def test_the_folder_keeps_the_last_and_falls_back(tmp_path: Path) -> None:
     folder.clear()
     assert [p.name for p in folder.folder.iterdir()] == [".lock"]
     folder.unlock()
+
+
+def test_what_was_written_after_a_damaged_file_is_kept(tmp_path: Path) -> None:
+    """The damaged file has the greatest step; it must not push the run's new checkpoint out."""
+    folder = CheckpointFolder(tmp_path, keep=1)
+    for step in (4, 5):
+        CheckpointFolder(tmp_path).save(step, {"step": step})
+    (tmp_path / "step-00000005.pt").write_bytes(b"half")
+    assert folder.load_newest(lambda text: None)[1]["step"] == 4
+    path = folder.save(4, {"step": 4})
+    assert path.exists() and folder.load_newest(lambda text: None)[0] == path
+
+
+def test_a_full_disk_is_called_by_its_name(tmp_path: Path) -> None:
+    """PyTorch's writer reports its position in the file instead."""
+    script = (
+        "import resource, sys, torch; from facekit.training import save_checkpoint\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "try: save_checkpoint(sys.argv[1], {'x': torch.zeros(10_000)})\n"
+        "except OSError as error: sys.exit(error.errno)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "a.pt")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == errno.EFBIG, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
