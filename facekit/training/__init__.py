@@ -54,6 +54,7 @@ from facekit.training.errors import (
     DeviceMemoryError,
     LaunchError,
     NonFiniteError,
+    OutputError,
     TrainingError,
 )
 from facekit.training.log import MetricsLog, read_metrics
@@ -84,6 +85,7 @@ __all__ = [
     "LinearSchedule",
     "MetricsLog",
     "NonFiniteError",
+    "OutputError",
     "Sampler",
     "Schedule",
     "Step",

@@ -45,7 +45,8 @@ class WeightAverage:
                 weights.append(value)
             elif value.layout == torch.strided:
                 self._copies[name].copy_(value)
-        torch._foreach_lerp_(averages, weights, 1.0 - decay)
+        if averages:
+            torch._foreach_lerp_(averages, weights, 1.0 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

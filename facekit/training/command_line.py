@@ -23,6 +23,8 @@ def command_line(main: Callable[[Config], Any], config_class: type[Config]) -> N
     first, config = os.environ.get("RANK", "0") == "0", None
     try:
         config = parse_config(config_class)
+        if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":  # torchrun --max-restarts: the run has begun
+            config.restart = False
         if first:
             _check_folder(config)
         main(config)

@@ -17,6 +17,10 @@ class CheckpointError(TrainingError):
     """A checkpoint is truncated, foreign, or belongs to another run."""
 
 
+class OutputError(TrainingError):
+    """The folder of the run cannot be written to any more: the disk is full, say."""
+
+
 class NonFiniteError(TrainingError):
     """A loss term or a gradient is NaN or infinite."""
 

@@ -49,15 +49,14 @@ class Feed:
         """(draw, part, parts) of every pass from ``step`` to the end that uses ``stream``."""
         draw = self.draws[self._names[id(stream)]]
         accumulate, world = self._config.accumulate, self._world
-        users = [(update, used) for update in self._updates for used in self._streams[update.name].values()]
+        places = {u.name: sum(used is stream for used in self._streams[u.name].values()) for u in self._updates}
         for index in range(step, self._config.steps):
-            for update, used in users:
-                if used is not stream or not update.active(index):
-                    continue
-                for _ in range(update.repeat):
+            for update in self._updates:
+                for _ in range(update.repeat if places[update.name] and update.active(index) else 0):
                     for part in range(accumulate):
-                        yield draw, part * world.size + world.rank, accumulate * world.size
-                    draw += 1
+                        for place in range(places[update.name]):
+                            yield draw + place, part * world.size + world.rank, accumulate * world.size
+                    draw += places[update.name]
 
 
 def _as_streams(data: Any, config: TrainingConfig) -> dict[str, Stream]:

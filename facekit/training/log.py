@@ -1,5 +1,6 @@
 """What a run says while it runs: ``metrics.jsonl`` and one progress bar."""
 
+import contextlib
 import json
 import math
 import os
@@ -11,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from facekit.training.checkpoint import write_atomically
+from facekit.training.errors import CheckpointError
 
 
 class MetricsLog:
@@ -40,15 +42,29 @@ class MetricsLog:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a line that could not be written, which write() has said
+                self._file.close()
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The whole lines of a ``metrics.jsonl``; a last line without its end is left out. Empty where there is no file."""
+    """The whole lines of a ``metrics.jsonl``; a last line without its end is left out. Empty where there is no file.
+
+    Raises:
+        CheckpointError: a whole line is damaged; names the file and the line.
+    """
     path = Path(path)
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [_line(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        content = json.loads(line)
+        if isinstance(content, dict) and "step" in content:
+            return content
+    raise CheckpointError(f"{path}, line {number}, is no JSON object with a step; remove or mend the line")
 
 
 class Progress:

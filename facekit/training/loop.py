@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from facekit.training.batch_norm import synchronize_batch_norm
 from facekit.training.checkpoint import CheckpointFolder, save_weights
 from facekit.training.collectives import broadcast_modules, reduce_with_gradient, synchronize_gradients
 from facekit.training.config import TrainingConfig, save_config
-from facekit.training.errors import DeviceMemoryError, NonFiniteError
+from facekit.training.errors import DeviceMemoryError, NonFiniteError, OutputError
 from facekit.training.feed import Feed
 from facekit.training.log import MetricsLog, Progress
 from facekit.training.process_group import World
 from facekit.training.run_state import RunState
-from facekit.training.seeds import derive_seed, isolated_random_state, seed_everything
+from facekit.training.seeds import derive_seed, isolated_random_state, repeatable_kernels, seed_everything
 from facekit.training.updates import Step, Update
 
 
@@ -77,6 +78,8 @@ class TrainingLoop:
         parameters = dict.fromkeys(p for model in self.models.values() for p in model.parameters())
         self._trainable = [p for p in parameters if p.requires_grad]
         _check_updates(updates, self.models)
+        _check_names("averaged", averaged or (), self.models)
+        _check_names("double_backward", double_backward, self.models)
         broadcast_modules(self.models.values())
         chosen = {name: self.models[name] for name in (self.models if averaged is None else averaged)}
         self.average = WeightAverage(chosen, config.ema) if config.ema else None
@@ -94,11 +97,12 @@ class TrainingLoop:
 
         Raises:
             CheckpointError: no checkpoint can be read, or it belongs to other settings or models.
+            OutputError: the folder of the run cannot be written to any more.
             NonFiniteError: a term or gradient is NaN or infinite; names the step and the term.
             DeviceMemoryError: the GPU is full; names the setting to change.
         """
         seed_everything(self.config.seed, "process", self.world.rank)
-        with _repeatable(self.config.deterministic):
+        with repeatable_kernels(self.config.deterministic):
             try:
                 self._open()
                 self._train()
@@ -118,8 +122,9 @@ class TrainingLoop:
         if self.world.is_main:
             if source:
                 print(f"continued from {source} at step {state.step} of {config.steps}")
-            save_config(config, Path(config.out_dir) / "config.yml")
-            self._log.continue_after(state.step)
+            with self._writing():
+                save_config(replace(config, restart=False), Path(config.out_dir) / "config.yml")
+                self._log.continue_after(state.step)
 
     def _train(self) -> None:
         config, state = self.config, self._state
@@ -137,7 +142,8 @@ class TrainingLoop:
                     self._save()
                 progress.advance({name: value for name, value in values.items() if name.endswith("/loss")})
         if self.world.is_main:
-            save_weights(Path(config.out_dir) / "weights.pt", self.models, self.average)
+            with self._writing():
+                save_weights(Path(config.out_dir) / "weights.pt", self.models, self.average)
 
     def _due(self, every: int) -> bool:
         return self._state.step == self.config.steps or (every > 0 and self._state.step % every == 0)
@@ -204,6 +210,9 @@ class TrainingLoop:
     def _checked(self, update: Update, index: int, passes: list[Any], norm: Tensor) -> dict[str, float]:
         """Terms and metrics as numbers, averaged over passes and processes; stops the run if a term is not finite."""
         terms, names = passes[0][0], list(passes[0][1])
+        odd = {name for _, numbers in passes for name in numbers.keys() ^ set(names)}
+        if odd:
+            raise ValueError(f"update {update.name!r} reports {min(odd)!r} in some of its {len(passes)} passes only")
         rows = [[numbers[name].detach().to(norm) for name in names] for _, numbers in passes]
         means = reduce_with_gradient(torch.stack([torch.stack(row) for row in rows]).mean(0), "mean")
         values = dict(zip([*names, "grad_norm"], torch.cat([means, norm[None]]).tolist(), strict=True))
@@ -242,13 +251,25 @@ class TrainingLoop:
         line = {"step": self._state.step, "seconds": round(self._state.seconds, 3), **values}
         self._state.metrics = line
         if self.world.is_main:
-            self._log.write(line)
+            with self._writing():
+                self._log.write(line)
 
     def _save(self) -> None:
         self._state.draws = self._feed.draws
-        if self.world.is_main:
-            self._log.flush()
-        self._state.save(self._folder)
+        with self._writing():
+            if self.world.is_main:
+                self._log.flush()
+            self._state.save(self._folder)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"out_dir {self.config.out_dir!r} cannot be written at step {self._state.step}: "
+                f"{error.strerror or error}; with room, the same command goes on from the last checkpoint"
+            ) from error
 
 
 def _check_updates(updates: list[Update], models: Mapping[str, nn.Module]) -> None:
@@ -265,18 +286,7 @@ def _check_updates(updates: list[Update], models: Mapping[str, nn.Module]) -> No
                 )
 
 
-@contextmanager
-def _repeatable(wanted: bool) -> Iterator[None]:
-    """Inside, PyTorch picks kernels that give the same bits every time, and warns where it has none."""
-    if not wanted:
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark, fill = torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory = False, False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.backends.cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory = benchmark, fill
+def _check_names(argument: str, names: Collection[str], models: Mapping[str, nn.Module]) -> None:
+    for name in names:
+        if name not in models:
+            raise ValueError(f"{argument} names {name!r}, expected some of the models {sorted(models)}")

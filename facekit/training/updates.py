@@ -51,8 +51,18 @@ class Step:
         return self._mine(lambda size, **options: torch.randint(high, size, **options), shape)
 
     def log(self, **values: Tensor | float) -> None:
-        """Report numbers beside the loss; logged as ``update/name``, averaged over passes and processes."""
-        self.metrics.update({name: torch.as_tensor(value).detach() for name, value in values.items()})
+        """Report numbers beside the loss; logged as ``update/name``, averaged over passes and processes.
+
+        All passes of all processes report the same names.
+
+        Raises:
+            ValueError: a value is more than one number.
+        """
+        for name, value in values.items():
+            number = torch.as_tensor(value).detach()
+            if number.numel() != 1:
+                raise ValueError(f"{name} has shape {tuple(number.shape)}, expected one number")
+            self.metrics[name] = number.reshape(())
 
     def _mine(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         rows = shape[0]
@@ -106,7 +116,13 @@ class Update:
             yield from group["params"]
 
     def total(self, terms: Mapping[str, Tensor], step: Step) -> Tensor:
-        """The weighted sum of the terms."""
+        """The weighted sum of the terms.
+
+        Raises:
+            TypeError: the terms are not scalar tensors by name.
+            ValueError: a weight belongs to no term.
+        """
+        self._check(terms)
         weights = self.weights(terms, step) if callable(self.weights) else self.weights
         unknown = set(weights) - set(terms)
         if unknown:
@@ -114,3 +130,17 @@ class Update:
                 f"update {self.name!r} weighs {sorted(unknown)[0]!r}, but its loss returned {sorted(terms)}"
             )
         return sum(term * weights.get(name, 1.0) for name, term in terms.items())
+
+    def _check(self, terms: Any) -> None:
+        found = None
+        if not isinstance(terms, Mapping):
+            found = f"a {type(terms).__name__}"
+        elif not terms:
+            found = "no terms"
+        else:
+            for name, term in terms.items():
+                if not isinstance(term, Tensor) or term.dim():
+                    shape = f" of shape {tuple(term.shape)}" if isinstance(term, Tensor) else ""
+                    found = f"{name!r} as a {type(term).__name__}{shape}"
+        if found:
+            raise TypeError(f"the loss of update {self.name!r} returned {found}, expected scalar tensors by name")

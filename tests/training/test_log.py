@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from facekit.training import MetricsLog, WeightAverage, read_metrics
+from facekit.training import CheckpointError, MetricsLog, WeightAverage, read_metrics
 from facekit.training.log import Progress
 
 
@@ -29,6 +29,14 @@ def test_lines_after_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     log.continue_after(0)
     log.close()
     assert read_metrics(path) == [] and read_metrics(tmp_path / "absent") == []
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for damaged in ("\0\0\0", '{"loss": 1}', "3"):
+        path.write_text(f'{{"step": 1}}\n{damaged}\n{{"step": 3}}\n')
+        with pytest.raises(CheckpointError, match=r"metrics.jsonl, line 2, is no JSON object with a step"):
+            read_metrics(path)
 
 
 def test_one_bar_on_standard_output(capfd: pytest.CaptureFixture) -> None:
@@ -60,6 +68,15 @@ def test_average_by_hand() -> None:
         assert model.weight.item() == pytest.approx(0.1 * 3 + 0.9 * 13)
     with pytest.raises(ValueError, match=r"decay is 1\.0"):
         WeightAverage({"m": model}, 1.0)
+
+
+def test_an_average_of_buffers_alone() -> None:
+    model = nn.BatchNorm1d(1, affine=False)
+    average = WeightAverage({"m": model}, 0.9)
+    model.running_mean.fill_(3.0)
+    average.update()
+    with average.applied():
+        assert model.running_mean == 3.0
 
 
 def test_average_comes_back_from_its_state() -> None:

@@ -1,5 +1,6 @@
 """The loop in one process: what moves, what is refused, what a user is told."""
 
+import errno
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -17,17 +18,21 @@ from facekit.training import (
     DeviceMemoryError,
     LaunchError,
     NonFiniteError,
+    OutputError,
     Stream,
     TensorSource,
     TrainingConfig,
     TrainingLoop,
     Update,
+    checkpoint,
     command_line,
     derive_generator,
     distributed_run,
     load_checkpoint,
+    parse_config,
     read_metrics,
 )
+from facekit.training import loop as loop_module
 
 X = torch.randn(32, 3, generator=derive_generator(0, "x"), dtype=torch.float64)
 Y = X.sum(1, keepdim=True)
@@ -185,6 +190,28 @@ def test_batches_of_several_streams(tmp_path: Path) -> None:
             TrainingLoop(config_in(tmp_path, accumulate=4), world, {"m": model}, updates, data)
 
 
+def test_one_stream_in_two_places_gives_each_its_batch(tmp_path: Path) -> None:
+    """Also where a batch is loaded in several passes."""
+    seen: dict[int, dict[str, list[int]]] = {}
+
+    def loss(batch: Any, step: Any) -> dict[str, torch.Tensor]:
+        for name, rows in batch.items():
+            seen.setdefault(accumulate, {}).setdefault(name, []).extend(rows.tolist())
+        return {"norm": model.weight.square().sum()}
+
+    model = nn.Linear(3, 1).double()
+    for accumulate in (1, 2):
+        config = config_in(tmp_path / str(accumulate), steps=2, accumulate=accumulate)
+        stream = Stream(lambda rows: rows, 8, size=64)
+        update = Update(
+            "fit", torch.optim.SGD(model.parameters(), 0.1), loss, repeat=2, data={"a": stream, "b": stream}
+        )
+        with distributed_run(config) as world:
+            TrainingLoop(config, world, {"m": model}, [update]).run()
+    assert seen[1] == seen[2]
+    assert sorted(seen[2]["a"] + seen[2]["b"]) == list(range(64))
+
+
 def test_evaluation_sees_the_average_and_leaves_no_trace(tmp_path: Path) -> None:
     config = config_in(tmp_path, ema=0.5, evaluate_every=2, log_every=100)
     seen = []
@@ -223,6 +250,13 @@ def test_a_finished_run_is_not_repeated_and_can_be_extended(tmp_path: Path, caps
     fresh = line_loop(config_in(tmp_path / "a", steps=3, restart=True))
     fresh.run()
     assert [line["step"] for line in read_metrics(tmp_path / "a/metrics.jsonl")] == [1, 2, 3]
+
+
+def test_the_saved_settings_go_on_with_the_run(tmp_path: Path) -> None:
+    """Also where the run began with --restart True, which must not clear what it has done since."""
+    line_loop(config_in(tmp_path, restart=True)).run()
+    again = parse_config(TrainingConfig, ["--config", str(tmp_path / "config.yml")])
+    assert again == config_in(tmp_path)
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -302,6 +336,66 @@ def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     assert weights(loop).isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("terms", "found"),
+    [
+        (lambda error: error.mean(), "a Tensor"),
+        (lambda error: None, "a NoneType"),
+        (lambda error: {}, "no terms"),
+        (lambda error: {"good": error.mean(), "rows": error}, r"'rows' as a Tensor of shape \(8, 1\)"),
+        (lambda error: {"good": error.mean(), "off": 0.0}, "'off' as a float"),
+    ],
+)
+def test_what_a_loss_returns_is_checked(tmp_path: Path, terms: Callable, found: str) -> None:
+    loop = line_loop(config_in(tmp_path), lambda batch, step: terms(loop.models["line"](batch["x"]) - batch["y"]))
+    with pytest.raises(TypeError, match=f"the loss of update 'fit' returned {found}, expected scalar tensors by name"):
+        loop.run()
+
+
+def test_what_a_loss_logs_is_checked(tmp_path: Path) -> None:
+    def logged(**values: Any) -> Callable:
+        def loss(batch: dict, step: Any) -> dict[str, torch.Tensor]:
+            step.log(**{name: value for name, value in values.items() if name != f"pass{1 - step.part}"})
+            return square(loop.models["line"])(batch, step)
+
+        return loss
+
+    loop = line_loop(config_in(tmp_path / "a"), logged(rows=torch.ones(3)))
+    with pytest.raises(ValueError, match=r"rows has shape \(3,\), expected one number"):
+        loop.run()
+    for name in ("pass0", "pass1"):
+        loop = line_loop(config_in(tmp_path / "b", accumulate=2), logged(**{name: 1.0}))
+        with pytest.raises(ValueError, match=f"update 'fit' reports '{name}' in some of its 2 passes only"):
+            loop.run()
+    loop = line_loop(config_in(tmp_path / "c", accumulate=2), logged(row=torch.ones(1)))
+    assert loop.run()["fit/row"] == 1.0
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said = r"out_dir '.*' cannot be written at step 2: No space left on device; with room, the same command goes on"
+    for place in ("save_checkpoint", "save_weights"):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint if place == "save_checkpoint" else loop_module, place, full)
+            with pytest.raises(OutputError, match=said):
+                line_loop(config_in(tmp_path / place, steps=2)).run()
+        assert line_loop(config_in(tmp_path / place, steps=2)).run()["step"] == 2
+    loop = line_loop(config_in(tmp_path / "log"), lambda batch, step: take_away(step) or square(model)(batch, step))
+    model = loop.models["line"]
+
+    def take_away(step: Any) -> None:
+        if step.index == 1:
+            loop._log._file = open("/dev/full", "w")
+
+    if not Path("/dev/full").exists():
+        return
+    with pytest.raises(OutputError, match=said):
+        loop.run()
+    assert line_loop(config_in(tmp_path / "log")).run()["step"] == 5
+
+
 def test_a_full_gpu_names_the_settings(tmp_path: Path) -> None:
     def loss(batch: dict, step: Any) -> dict[str, torch.Tensor]:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a lot. More.")
@@ -322,6 +416,9 @@ def test_updates_are_checked_before_the_run(tmp_path: Path) -> None:
             ValueError, match=r"moves a parameter of shape \(1, 3\) that is in none of the models \['o'\]"
         ):
             TrainingLoop(config, world, {"o": other}, [update])
+        for argument in ("averaged", "double_backward"):
+            with pytest.raises(ValueError, match=rf"{argument} names 'n', expected some of the models \['m'\]"):
+                TrainingLoop(config, world, {"m": model}, [update], **{argument: ["m", "n"]})
 
 
 @pytest.mark.parametrize("options", [{"amp": True}, {"deterministic": False}])
@@ -408,6 +505,16 @@ def test_the_command_line_refuses_a_folder_before_anything_starts(
     assert capsys.readouterr().err.endswith("file is no folder; choose another with --out_dir\n")
     with pytest.raises(CheckpointError, match=r"out_dir .*run' cannot be used: Not a directory \(.*file"):
         line_loop(config_in(tmp_path / "file" / "run")).run()
+
+
+def test_a_launcher_that_starts_again_does_not_clear_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun --max-restarts gives the same words again, --restart True among them."""
+    seen = []
+    monkeypatch.setattr("sys.argv", ["train.py", "--restart", "True", "--out_dir", str(tmp_path)])
+    for count in ("0", "1"):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
+        command_line(lambda config: seen.append(config.restart), TrainingConfig)
+    assert seen == [True, False]
 
 
 def test_an_interrupted_run_says_how_it_goes_on(
