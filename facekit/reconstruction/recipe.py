@@ -48,7 +48,7 @@ class Recipe(TrainingConfig):
     widths: tuple[int, ...] = (128, 64, 32, 16)
     """Filters of the graph convolutions, coarsest first."""
     steps: int = 1_635_000
-    """Two times 100 epochs of 261,630 photographs in batches of 32, the warm-up among them."""
+    """Of the whole run, the warm-up among them; the paper's are two times 100 epochs of 261,630 photographs."""
     warm_up: int = 0
     """First steps, in which a backbone without pre-trained weights reads landmarks of labelled photographs."""
     texture_from: int = 817_500

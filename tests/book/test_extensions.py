@@ -1,5 +1,6 @@
 """The book's own Sphinx extensions, each by itself."""
 
+import inspect
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ import attributes
 import constants
 import nbformat
 import plotly_figures
+import short_types
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.ext import napoleon
 from sphinx.pycode import ModuleAnalyzer
@@ -68,3 +71,29 @@ def test_words_before_a_colon_stay(line, repository):
     kept = read(lines)
     assert line in kept and ":type:" not in kept
     assert (":" not in line) or ":type:" in read([line])
+
+
+def test_words_of_python_and_pytorch_are_left_out():
+    borrowed = inspect.getdoc(torch.nn.Module.forward), "Alias for field number 12"
+    for words in borrowed:
+        for lines, kept in ((words.splitlines(), 0), (["What we say.", *words.splitlines()], 1)):
+            before = len(lines)
+            attributes.drop_borrowed_words(None, "method", "Model.forward", None, None, lines)
+            assert len(lines) == kept * before
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("(world: ~facekit.training.World = <factory>)", "(world: World = ...)"),
+        (
+            "(sizes: tuple[int, int], progress: Callable = <function <lambda>>)",
+            "(sizes: tuple[int, int], progress: Callable = ...)",
+        ),
+        ("(progress: Callable = <function Update.<lambda>>)", "(progress: Callable = ...)"),
+        ("(say: Callable = <built-in function print>)", "(say: Callable = print)"),
+        ("(name: str = '<path>')", "(name: str = '<path>')"),
+    ],
+)
+def test_signatures_can_be_read(written, read):
+    assert short_types.shorten(None, "class", "Recipe", None, None, written, None) == (read, None)
