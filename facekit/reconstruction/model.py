@@ -182,7 +182,8 @@ def build_reconstructor(
 
     Args:
         prior: see ``face_prior``; 37,202 vertices in the paper.
-        image_size, backbone, weights: of the encoder, see ``facekit.nn.Encoder``; image_size is a multiple of 16.
+        image_size: side of the images in pixels, a multiple of 16.
+        backbone, weights: of the encoder, see ``facekit.nn.Encoder``.
         factors: by how much each step of the hierarchy divides the vertices, finest first.
         widths: filters of the graph convolutions, coarsest first.
         sizes: lengths of the codes, ``CODE_SIZES`` if not given.

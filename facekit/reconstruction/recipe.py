@@ -41,8 +41,11 @@ class Recipe(TrainingConfig):
     in_memory: bool = False
     """Render all photographs before the training, instead of each batch when it is drawn."""
     image_size: int = 224
+    """Side of the photographs in pixels; a multiple of 16."""
     encoder: str = "resnet50"
+    """Backbone of the encoder: resnet_tiny, resnet18, resnet50 or vgg16."""
     encoder_weights: str = "cached"
+    """random, imagenet (downloaded where they are missing), or cached: ImageNet's if torch has them, else random."""
     factors: tuple[int, ...] = (4, 4, 4, 4)
     """By how much each step of the mesh hierarchy divides the vertices."""
     widths: tuple[int, ...] = (128, 64, 32, 16)
@@ -66,8 +69,11 @@ class Recipe(TrainingConfig):
     from_prior: bool = False
     """Let the shape decoder add to faces of the linear 3DMM, whose coefficients begin the codes; not the paper's."""
     conventional_smoothing: bool = False
+    """Smooth towards the mean of the neighbours instead of Eq. (9), the ablation of Section 5.2."""
     masked: bool = True
+    """Compare pictures inside the face mask alone, Eq. (5)."""
     weights: LossWeights = field(default_factory=LossWeights)
+    """Of the terms of the loss."""
 
     def check(self) -> None:
         super().check()

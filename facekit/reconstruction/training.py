@@ -101,6 +101,7 @@ def load_run(out_dir: str | Path) -> tuple[Recipe, Networks, Prior]:
 
     Raises:
         CheckpointError, ConfigError: the folder holds no finished run.
+        DataError, FaceModelError: the face model or the copies of the run are no longer where they were.
     """
     recipe = parse_config(Recipe, ["--config", str(Path(out_dir) / "config.yml")])
     _, _, prior = build_models(recipe)
