@@ -1,6 +1,7 @@
 """Data that a run needs and makes itself: once, by its first process, in a folder that all of its processes read."""
 
 import json
+import socket
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch.distributed as dist
 
 from facekit.training.checkpoint import why_unwritable, write_atomically
 from facekit.training.config import TrainingConfig, config_to_dict
-from facekit.training.errors import ConfigError
+from facekit.training.errors import ConfigError, LaunchError
 from facekit.training.process_group import World
 
 RECORD = "made_with.json"
@@ -33,8 +34,8 @@ def make_once(
         make: given ``folder``, which exists, writes the data into it.
 
     Raises:
-        ConfigError: the folder cannot be written to or holds data made with other settings, or a process does not see
-            what the first one made.
+        ConfigError: the folder cannot be written to or holds data made with other settings.
+        LaunchError: this process does not see what the first one made.
     """
     folder = Path(folder)
     waiting = dist.new_group(backend="gloo", timeout=_LONGEST) if world.size > 1 else None
@@ -44,9 +45,9 @@ def make_once(
     if waiting is not None:
         dist.barrier(waiting)
     if not (folder / RECORD).exists():
-        raise ConfigError(
-            f"{folder.absolute()} is missing for process {world.rank}: the first process made its data there; "
-            "with several machines, out_dir must be a folder that all of them see"
+        raise LaunchError(  # which every process prints, also one of a machine without the first
+            f"process {world.rank} on {socket.gethostname()} does not find {(folder / RECORD).absolute()}, which the "
+            "first process wrote; with several machines, out_dir must be a folder that all of them see"
         )
 
 

@@ -1,11 +1,12 @@
 """Data of a run: made once, made anew after an interruption, never taken for those of other settings."""
 
+import re
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
-from facekit.training import ConfigError, TrainingConfig, World, make_once
+from facekit.training import ConfigError, TrainingConfig, World, command_line, make_once
 
 MAIN, OTHER = (World(rank, 1, torch.device("cpu")) for rank in (0, 1))
 
@@ -59,10 +60,14 @@ def test_what_was_not_finished_is_made_anew_even_with_other_settings(tmp_path, r
     assert make.calls == 2 + restart
 
 
-def test_a_process_that_does_not_see_the_data_says_which_folder_must_be_shared(tmp_path):
+def test_a_process_that_does_not_see_the_data_says_which_folder_must_be_shared(tmp_path, monkeypatch, capsys):
     make = Maker()
-    with pytest.raises(ConfigError, match=rf"{tmp_path}.* is missing for process 1: .*a folder that all of them see"):
-        ask(tmp_path / "data", Recipe(), make, OTHER)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        command_line(lambda config: ask(tmp_path / "data", config, make, OTHER), Recipe)
+    said = rf"error: process 1 on .* does not find {tmp_path}/data/made_with.json, .* a folder that all of them see\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
     ask(tmp_path / "data", Recipe(), make)
     ask(tmp_path / "data", Recipe(), make, OTHER)
     assert make.calls == 1
