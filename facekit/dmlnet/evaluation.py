@@ -43,7 +43,12 @@ def answer(network: DMLNet, faces: Faces, block: int = 256) -> Answers:
 
 
 def recognition_rates(answers: Answers, faces: Faces) -> dict[str, float]:
-    """Percentages: share of faces whose expression, and pose where it is estimated, was named correctly."""
+    """Percentages: share of faces whose expression, and pose where it is estimated, was named correctly.
+
+    There are none of no face.
+    """
+    if not len(faces):
+        return {}
     rates = {"expression": _rate(answers.expression, faces.labels.expression)}
     if answers.pose is not None:
         rates["pose"] = _rate(answers.pose, faces.labels.pose)

@@ -44,12 +44,10 @@ def hits(found: Trained) -> np.ndarray:
 
 
 def rates_by(found: Trained, labels: np.ndarray, names: Mapping[int, str]) -> dict[str, float]:
-    """Expression rates of the faces with each label, and of all; a label that no face has is left out."""
+    """Expression rates of the faces with each label, and of all; what no face has is left out."""
     right = hits(found)
-    parts = {
-        name: 100.0 * float(right[labels == label].mean()) for label, name in names.items() if (labels == label).any()
-    }
-    return {**parts, "average": 100.0 * float(right.mean())}
+    parts = {name: right[labels == label] for label, name in names.items()} | {"average": right}
+    return {name: 100.0 * float(part.mean()) for name, part in parts.items() if len(part)}
 
 
 def yaw_names(faces: Faces) -> dict[int, str]:
