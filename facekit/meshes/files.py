@@ -60,6 +60,8 @@ def load_mesh(path: str | Path, allow: Collection[str] = RAW_SCAN_DEFECTS) -> Me
         MeshError: if the ending is unknown, the file cannot be read, or the mesh has a defect; it names the file.
     """
     path = Path(path)
+    if path.is_dir():
+        raise MeshError(f"{path}: found a folder there, expected a file ending in {', '.join(FORMATS)}")
     return parse_mesh(path.read_bytes() if path.suffix.lower() in FORMATS else b"", path, allow)
 
 
@@ -125,7 +127,7 @@ def _decoded(stored: np.ndarray) -> np.ndarray:
 
 
 def _read_obj(content: bytes, name: str) -> Mesh:
-    parts = parse_obj(content.decode("utf-8", errors="replace"))
+    parts = parse_obj(content.decode("utf-8-sig", errors="replace"))
     vertices, faces, colours = parts["vertices"], parts["faces"], parts["colours"]
     if colours is not None:
         colours = _decoded(colours / 255 if colours.size and colours.max() > 1 else colours)

@@ -8,12 +8,17 @@ forwards, where indexing scatters its gradient entry by entry.
 import torch
 from torch import Tensor
 
+from facekit.meshes.checks import MeshError
 from facekit.meshes.kept import Kept
 from facekit.meshes.sparse import SparseOperator, sparse_matrix
 
 
 def area_vectors(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Half the cross product of two edges, `(..., F, 3)`: along the outward normal, as long as the triangle's area."""
+    """Half the cross product of two edges, `(..., F, 3)`: along the outward normal, as long as the triangle's area.
+
+    Raises:
+        MeshError: here and in what follows, if `faces` hold ids of no vertex.
+    """
     edges_of, _ = _operators(faces, vertices.shape[-2])
     first, second = edges_of(vertices).chunk(2, dim=-2)
     return torch.linalg.cross(first, second) / 2
@@ -53,6 +58,9 @@ def _unit(vectors: Tensor) -> Tensor:
 
 def _build_operators(faces: Tensor, num_vertices: int) -> tuple[SparseOperator, SparseOperator]:
     """Vertices to edges `(2F, V)`, first all b - a, then all c - a; triangles to the sums at their corners `(V, F)`."""
+    if faces.numel() and not 0 <= int(faces.min()) <= int(faces.max()) < num_vertices:
+        found = f"{int(faces.min())} to {int(faces.max())}"
+        raise MeshError(f"faces hold the vertex ids {found}, expected 0 to {num_vertices - 1}")
     return _edges_operator(faces, num_vertices), _corner_sums_operator(faces, num_vertices)
 
 

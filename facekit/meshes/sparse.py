@@ -96,6 +96,17 @@ def apply_sparse(matrix: Tensor | SparseOperator, x: Tensor) -> Tensor:
 
 
 def sparse_matrix(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Coalesced sparse COO tensor from triplets; entries at the same place are added."""
+    """Coalesced sparse COO tensor from triplets; entries at the same place are added.
+
+    Raises:
+        ValueError: if an entry lies outside `shape`, where it would be taken for one of another row.
+    """
     indices = torch.stack([rows, columns])
+    if indices.numel():
+        (top, left), (bottom, right) = torch.stack(indices.aminmax(dim=1)).tolist()
+        if min(top, left) < 0 or bottom >= shape[0] or right >= shape[1]:
+            raise ValueError(
+                f"entries lie in rows {top} to {bottom} and columns {left} to {right}, "
+                f"expected a matrix of {shape[0]} x {shape[1]}"
+            )
     return torch.sparse_coo_tensor(indices, values, shape, check_invariants=False).coalesce()

@@ -93,10 +93,15 @@ def square_boundary(loop: Tensor) -> Tensor:
     The walk starts where the chain crosses the mid-sagittal plane at its highest and hindmost point and is measured by
     arc length. The vertices nearest to 1/8, 3/8, 5/8 and 7/8 of it become the corners, so that the square is filled;
     between corners the spacing follows arc length. Left and right are treated alike, each measured from the top.
+
+    Raises:
+        ValueError: if there are fewer than four points, or they do not go round anything.
     """
-    points = loop.double().numpy()
+    points = loop.detach().double().cpu().numpy()
     lengths = np.linalg.norm(np.roll(points, -1, 0) - points, axis=1)
     total = lengths.sum()
+    if len(points) < 4 or not 0 < total < np.inf:
+        raise ValueError(f"expected a closed chain of four points or more, found {len(points)} of length {total:g}")
     walked = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
     walked = (walked - _top_of_chain(points, walked, lengths)) % total / total
     corners = _corner_vertices(walked)

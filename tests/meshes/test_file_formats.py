@@ -51,6 +51,13 @@ def test_obj_that_does_not_pass(text, message):
     assert message in str(caught.value)
 
 
+def test_obj_with_a_byte_order_mark_and_crlf(tmp_path):
+    content = (TRIANGLE + "f 1 2 3\n").replace("\n", "\r\n").encode("utf-8-sig")
+    (tmp_path / "a.OBJ").write_bytes(content)
+    mesh = load_mesh(tmp_path / "a.OBJ")
+    assert mesh.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]] and mesh.faces.tolist() == [[0, 1, 2]]
+
+
 def test_texture_coordinates_that_faces_do_not_repeat(tmp_path):
     """One for each vertex belongs to it; any other number belongs to nobody."""
     path = tmp_path / "a.obj"

@@ -125,6 +125,12 @@ def test_unknown_endings_missing_files_and_wrong_sizes(tmp_path, grid, extras):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "scan.obj").mkdir()
+    with pytest.raises(MeshError, match=r"scan\.obj: found a folder there, expected a file"):
+        load_mesh(tmp_path / "scan.obj")
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, grid, monkeypatch):
     path = tmp_path / "face.ply"
     save_mesh(path, *grid)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import trimesh
 
-from facekit.meshes import face_areas, face_normals, vertex_areas, vertex_normals
+from facekit.meshes import MeshError, face_areas, face_normals, vertex_areas, vertex_normals
 
 
 def test_known_triangle():
@@ -47,6 +47,14 @@ def test_flat_triangles_and_lone_vertices_have_zero_normals_and_gradients():
     assert torch.equal(normals, torch.zeros(4, 3))
     (normals.sum() + face_areas(vertices, faces).sum()).backward()
     assert torch.equal(vertices.grad, torch.zeros(4, 3))
+
+
+def test_ids_of_no_vertex_are_refused():
+    vertices = torch.rand(4, 3)
+    for corner in (4, -1):
+        for function in (face_normals, vertex_normals, face_areas, vertex_areas):
+            with pytest.raises(MeshError, match=r"faces hold the vertex ids .* expected 0 to 3"):
+                function(vertices, torch.tensor([[0, 1, corner]]))
 
 
 def test_faces_changed_in_place_are_seen(grid):

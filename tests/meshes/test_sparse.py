@@ -79,6 +79,13 @@ def test_entries_at_the_same_place_are_added():
     assert matrix.to_dense().tolist() == [[0, 3], [0, 0]]
 
 
+def test_entries_outside_the_matrix_are_refused():
+    ones = torch.ones(2)
+    for rows, columns in (([0, 5], [1, 1]), ([0, 1], [1, 7]), ([-1, 1], [0, 0])):
+        with pytest.raises(ValueError, match=r"entries lie in rows .* expected a matrix of 5 x 7"):
+            sparse_matrix(torch.tensor(rows), torch.tensor(columns), ones, (5, 7))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu():
     dense, matrix = random_matrix(dtype=torch.float32)

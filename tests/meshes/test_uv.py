@@ -66,6 +66,13 @@ def test_the_boundary_fills_the_square_by_arc_length():
     assert places[left, 0] == 0 and abs(places[left, 1] - 0.5) < 0.03
 
 
+def test_chains_that_go_round_nothing_are_refused():
+    for loop, found in ((torch.rand(3, 3), "found 3 of length"), (torch.zeros(5, 3), "found 5 of length 0")):
+        with pytest.raises(ValueError, match=f"expected a closed chain of four points or more, {found}"):
+            square_boundary(loop)
+    assert square_boundary(torch.rand(6, 3, requires_grad=True)).shape == (6, 2)
+
+
 def test_unequal_steps_keep_their_proportions():
     square = torch.tensor([[1.0, 1, 0], [0, 1, 0], [0, 0.25, 0], [0, 0, 0], [1, 0, 0]], dtype=torch.float64)
     expected = [[1, 1], [0, 1], [0, 0.25], [0, 0], [1, 0]]
