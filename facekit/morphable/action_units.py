@@ -80,7 +80,7 @@ def action_unit_vector(intensities: Mapping[int, float | tuple[float, float]]) -
     vector = torch.zeros(NUM_ACTION_UNITS, 2)
     for number, intensity in intensities.items():
         both = torch.as_tensor(intensity, dtype=torch.float32)
-        if bool((both < 0).any()) or bool((both > 1).any()):
+        if not bool(((both >= 0) & (both <= 1)).all()):
             raise ValueError(f"action unit {number} has intensity {intensity}, expected [0, 1]")
         vector[action_unit_index(number)] = both
     return vector

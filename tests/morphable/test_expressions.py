@@ -22,8 +22,9 @@ def test_action_unit_vector_takes_sides():
 
 
 def test_intensities_and_numbers_are_checked():
-    with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        action_unit_vector({12: 1.5})
+    for intensity in (1.5, float("nan"), (0.5, -0.1)):
+        with pytest.raises(ValueError, match=r"\[0, 1\]"):
+            action_unit_vector({12: intensity})
     with pytest.raises(ValueError, match="11"):
         action_unit_vector({11: 0.5})
 
