@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def read_bnd(path: str | Path, count: int = 83) -> Landmarks:
 
 def parse_bnd(content: bytes, name: str = "bnd", count: int = 83) -> Landmarks:
     """As `read_bnd`, from the file's content."""
-    return _points(content, name, count)
+    return _points(content.removeprefix(BOM_UTF8), name, count)
 
 
 def read_tbnd(path: str | Path, count: int = 83) -> Landmarks:
@@ -57,7 +58,7 @@ def read_tbnd(path: str | Path, count: int = 83) -> Landmarks:
 
 def parse_tbnd(content: bytes, name: str = "tbnd", count: int = 83) -> Landmarks:
     """As `read_tbnd`, from the file's content."""
-    first, _, rest = content.strip().replace(b"\r", b"\n").partition(b"\n")
+    first, _, rest = content.removeprefix(BOM_UTF8).strip().replace(b"\r", b"\n").partition(b"\n")
     angles = parse_floats(first, name, "pitch, yaw and roll")
     if len(angles) != 3 or np.abs(angles).max() > 360.0:
         raise FormatError(f"{name}: begins with {angles[:6].tolist()}, expected pitch, yaw and roll in degrees")

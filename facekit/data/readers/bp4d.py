@@ -28,6 +28,7 @@ from facekit.data.readers.landmark_files import stack_known, to_crop
 from facekit.data.readers.photographs import PhotoSource, photo_table, require_folder, usable, walk_files
 from facekit.data.readers.pictures import Box
 from facekit.data.readers.scan_source import FileIndex, every
+from facekit.data.readers.text_files import file_stamp
 from facekit.data.scans import BP4D_TO_BU, Scan, ScanCache, landmarks_from_83, read_obj_or_ply
 from facekit.data.sources import DataError, Sample
 from facekit.data.world.spontaneous import BP4D_RATES, BP4D_TASKS
@@ -60,6 +61,7 @@ def open_dataset(
     """The coded frames below `path`.
 
     Args:
+        verify: how closely pictures are looked at; with "pixels", so are the files of points.
         frames: so many of each recording, spread evenly; all if None.
         labels: "occurrence" (0 or 1) or "intensity" (0 to 5).
         units: action units of the table; the twelve of the papers, or the five with levels, if None.
@@ -67,6 +69,8 @@ def open_dataset(
             in which pictures have the codes' numbers, as in the lists that JAA-Net's readers share.
         cache: folder in which parsed scans are kept.
     """
+    if subjects is not None and subjects < 1:
+        raise DataError(f"subjects must be positive, found {subjects}")
     if labels not in ("occurrence", "intensity"):
         raise DataError(f"BP4D has the labels occurrence and intensity, asked for {labels!r}")
     units = tuple(units or (LEVEL_UNITS if labels == "intensity" else tuple(BP4D_RATES)))
@@ -74,13 +78,15 @@ def open_dataset(
     inventory = Inventory("bp4d", root)
     codes = _occurrence(root, units, inventory) if labels == "occurrence" else _levels(root, units, inventory)
     pictures = _pictures(root)
-    people = sorted({subject for subject, _ in codes})[: subjects or None]
+    people = sorted({subject for subject, _ in codes})[:subjects]
     parts = []
     for recording in sorted(key for key in codes if key[0] in people):
         shown = _shown(recording, codes[recording], pictures.get(recording, {}), frame_offset, inventory)
         kept = [row for row in every(sorted(shown), frames) if usable(shown[row], verify, inventory)]
         parts.append((recording, [(row + frame_offset, shown[row]) for row in kept], codes[recording].loc[kept]))
-    source = BP4DSource(_table(root, parts, units), root, inventory, image_size=image_size, **options)
+    points = _point_files(root)
+    points = _readable(points, inventory) if verify == "pixels" else points
+    source = BP4DSource(_table(root, parts, units), root, inventory, points, image_size=image_size, **options)
     source.scans = None if cache is None else ScanCache(cache)
     return source
 
@@ -95,10 +101,11 @@ class BP4DSource(PhotoSource):
 
     scans: ScanCache | None = None
 
-    def __init__(self, table: pd.DataFrame, root: Path, inventory: Inventory, **options: Any):
+    def __init__(
+        self, table: pd.DataFrame, root: Path, inventory: Inventory, points: dict[Recording, Path], **options: Any
+    ):
         super().__init__(table, root, inventory, name="BP4D-Spontaneous", **options)
-        matches = ((_POINTS.fullmatch(file.name), file) for file in walk_files(root, (".mat",)))
-        self._points = {_recording(match): file for match, file in matches if match}
+        self._points = points
         named = {(str(name).split("/")[0], int(str(name)[-1])) for name in table["sequence"].unique()}
         self._has_points = named <= set(self._points)
         for subject, task in sorted(named - set(self._points)):
@@ -145,7 +152,7 @@ class BP4DSource(PhotoSource):
 
     def _own_points(self, row: Any) -> Tensor | None:
         file = self._points.get((str(row.subject), int(row.task)))
-        found = None if file is None else _read_points(file)
+        found = None if file is None else _read_points(file, file_stamp(file))
         if found is None or not 0 <= int(row.frame) < len(found) or not np.isfinite(found[int(row.frame)]).all():
             return None
         points = torch.full((68, 2), torch.nan)
@@ -153,8 +160,26 @@ class BP4DSource(PhotoSource):
         return points
 
 
+def _point_files(root: Path) -> dict[Recording, Path]:
+    matches = ((_POINTS.fullmatch(file.name), file) for file in walk_files(root, (".mat",)))
+    return {_recording(match): file for match, file in matches if match}
+
+
+def _readable(points: dict[Recording, Path], inventory: Inventory) -> dict[Recording, Path]:
+    """The files of points that can be read; the inventory says what is wrong with the others."""
+    found = {}
+    for recording, file in points.items():
+        try:
+            _read_points(file, file_stamp(file))
+        except FormatError as error:
+            inventory.corrupt(file, str(error))
+        else:
+            found[recording] = file
+    return found
+
+
 @lru_cache(maxsize=64)
-def _read_points(file: Path) -> np.ndarray:
+def _read_points(file: Path, _stamp: tuple[int, int]) -> np.ndarray:
     """Points (N, 49, 2) float32 of all frames of a recording, NaN in frames in which tracking failed."""
     fit = read_mat(file).get("fit")
     if not isinstance(fit, np.ndarray) or "pred" not in (fit.dtype.names or ()):

@@ -167,7 +167,7 @@ class FileIndex:
 def usable_scan(path: Path, read: ScanReader, verify: str, inventory: Inventory) -> bool:
     """Whether a scan can be used, as closely as `verify` asks; if not, the inventory says why.
 
-    "none" looks at nothing, "ends" at the file's head and end, "pixels" reads the scan.
+    "none" looks at nothing, "ends" at the file's head and end, "pixels" reads the scan and its texture.
     """
     if verify not in VERIFY:
         raise DataError(f"verify must be one of {', '.join(VERIFY)}, found {verify!r}")
@@ -175,7 +175,7 @@ def usable_scan(path: Path, read: ScanReader, verify: str, inventory: Inventory)
         if verify == "ends":
             check_ends(path)
         if verify == "pixels":
-            read(path)
+            read(path).texture_image()
     except FormatError as error:
         inventory.corrupt(path, str(error).removeprefix(f"{path}: "))
         return False

@@ -19,6 +19,14 @@ def test_bnd(tabs, end):
     assert found.angles is None
 
 
+def test_a_byte_order_mark_is_passed_over():
+    mark = b"\xef\xbb\xbf"
+    np.testing.assert_array_equal(
+        parse_bnd(mark + scan_files.bnd(POINTS)).points, parse_bnd(scan_files.bnd(POINTS)).points
+    )
+    assert parse_tbnd(mark + scan_files.tbnd(POINTS)).angles[0] == 1.5
+
+
 def test_bnd_without_numbers_and_pse():
     plain = "\n".join(" ".join(map(str, point)) for point in POINTS).encode()
     assert parse_bnd(plain).indices is None

@@ -108,6 +108,18 @@ def test_a_damaged_scan_raises_when_it_is_used(copies):
     assert source.batch([0])["image"].shape == (1, 3, 40, 40)
 
 
+def test_a_damaged_texture_is_found_beforehand(copies, tmp_path):
+    shutil.copytree(copies / "bu3dfe", tmp_path / "bu3dfe")
+    texture = tmp_path / "bu3dfe/F0001/F0001_AN01WH_F3D.bmp"
+    texture.write_bytes(texture.read_bytes()[:300])
+    with pytest.raises(FormatError, match=r"F0001_AN01WH_F3D.bmp: cannot be read as a picture"):
+        opened(tmp_path, "bu3dfe", yaws=(0.0,))[0]
+    source = opened(tmp_path, "bu3dfe", yaws=(0.0,), verify="pixels")
+    reasons = {finding.path: finding.reason for finding in source.inventory.of("corrupt")}
+    assert "F3D.bmp: cannot be read as a picture" in reasons["F0001/F0001_AN01WH_F3D.wrl"]
+    assert source[:]["image"].isfinite().all()
+
+
 def test_landmarks_of_a_scan_lie_in_its_picture(copies):
     source = opened(copies, "bu3dfe", yaws=(-60.0, 0.0, 60.0), image_size=96)
     batch = source.batch([0, 1, 2])
@@ -262,12 +274,29 @@ def test_bp4d_says_which_recordings_have_no_landmarks(copies, tmp_path):
     assert "landmarks" not in source[0]
 
 
+def test_bp4d_points_that_are_damaged(copies, tmp_path):
+    """Also those that were sound when they were read before; with "pixels" they are found beforehand."""
+    shutil.copytree(copies / "bp4d", tmp_path / "bp4d")
+    source = opened(tmp_path, "bp4d")
+    assert "landmarks" in source[0]
+    file = tmp_path / "bp4d/2DFeatures/F001_T1.mat"
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(FormatError, match=r"F001_T1\.mat"):
+        source[0]
+    looked_at = opened(tmp_path, "bp4d", verify="pixels")
+    assert [finding.path for finding in looked_at.inventory.of("corrupt")] == ["2DFeatures/F001_T1.mat"]
+    assert len(looked_at) == len(source) and "image" in looked_at[0] and "landmarks" not in looked_at[0]
+
+
 def test_bp4d_levels(copies):
     source = opened(copies, "bp4d", labels="intensity", units=(12,))
     levels = source.table["AU12"].to_numpy()[:5]
     np.testing.assert_array_equal(levels, [3.0, 4.0, np.nan, 0.0, 1.0])
     with pytest.raises(DataError, match="asked for 'levels'"):
         opened(copies, "bp4d", labels="levels")
+    for subjects in (0, -1):
+        with pytest.raises(DataError, match=f"subjects must be positive, found {subjects}"):
+            opened(copies, "bp4d", subjects=subjects)
 
 
 def test_damaged_codes_leave_the_rest(copies, tmp_path):
