@@ -46,7 +46,8 @@ def subject_folds(table: pd.DataFrame, n_splits: int = 10, seed: int = 0, strati
     `stratify` names a column whose shares are kept as equal between folds as whole persons allow.
 
     Raises:
-        ManifestError: if there are fewer persons than folds, or a row has neither a subject nor a group.
+        ManifestError: if there are fewer persons than folds, a row has neither a subject nor a group, or there is no
+            column `stratify`.
     """
     units = _groups(table)
     people = len(np.unique(units))
@@ -56,6 +57,8 @@ def subject_folds(table: pd.DataFrame, n_splits: int = 10, seed: int = 0, strati
         splitter = GroupKFold(n_splits, shuffle=True, random_state=seed)
         pairs = splitter.split(units, groups=units)
     else:
+        if stratify not in table:
+            raise ManifestError(f"there is no column {stratify!r} to stratify by, found {', '.join(map(str, table))}")
         splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
         pairs = splitter.split(units, y=table[stratify].astype(str).to_numpy(), groups=units)
     return [(np.asarray(train), np.asarray(test)) for train, test in pairs]
@@ -66,10 +69,13 @@ def published_folds(table: pd.DataFrame, name: str) -> list[Fold]:
 
     Subjects that the published lists do not hold (a twin of a larger size) are in no test part and are used
     for training in all folds.  A fold without any test subject (a smaller twin) is left out.
+
+    Raises:
+        ManifestError: if the data set has no published folds, or the table no subject of theirs.
     """
     if name not in PUBLISHED_FOLDS:
         raise ManifestError(f"{name!r} has no published folds; those known are {', '.join(PUBLISHED_FOLDS)}")
-    subjects = table["subject"].astype(str)
+    subjects = table["subject"].astype(str) if "subject" in table else pd.Series("", index=table.index)
     tests = [subjects.isin(part).to_numpy() for part in PUBLISHED_FOLDS[name]]
     folds = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in tests if test.any()]
     if not folds:
@@ -91,9 +97,11 @@ def split_rows(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """Positions of the rows of each published split, by its name.
 
     Raises:
-        ManifestError: if somebody in the test split is also in another one.  (Training and validation may share people:
-            in one published split they do.)
+        ManifestError: if there is no column `split`, or somebody in the test split is also in another one.  (Training
+            and validation may share people: in one published split they do.)
     """
+    if "split" not in table:
+        raise ManifestError(f"the table has no column 'split', found {', '.join(map(str, table))}")
     names = [str(name) for name in pd.unique(table["split"]) if str(name)]
     rows = {name: np.flatnonzero((table["split"] == name).to_numpy()) for name in names}
     for name in names:

@@ -139,7 +139,13 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Images (B, 3, H, W) in [0, 1] as torchvision's backbones expect them."""
+    """Images (B, 3, H, W) in [0, 1] as torchvision's backbones expect them.
+
+    Raises:
+        ValueError: if the images are not floating point, such as the 8-bit ones of `load_all`.
+    """
+    if not images.is_floating_point():
+        raise ValueError(f"images must be floating point in [0, 1], found {images.dtype}; divide 8-bit ones by 255")
     mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std
 

@@ -37,6 +37,15 @@ def test_too_many_folds_and_unknown_people_are_refused(table):
         subject_folds(table.assign(subject=""), 5)
 
 
+def test_columns_that_are_not_there_are_named(table):
+    with pytest.raises(ManifestError, match=r"there is no column 'emotion' to stratify by, found .*subject"):
+        subject_folds(table, 2, stratify="emotion")
+    with pytest.raises(ManifestError, match=r"the table has no column 'split', found .*subject"):
+        split_rows(table.drop(columns="split", errors="ignore"))
+    with pytest.raises(ManifestError, match="none of the 1 subjects is in the published folds of disfa"):
+        published_folds(table.drop(columns="subject"), "disfa")
+
+
 def test_groups_stand_in_for_unknown_people():
     films = pd.DataFrame({"subject": "", "group": list("aabbcc"), "path": "x"})
     for train, test in subject_folds(films, 3):

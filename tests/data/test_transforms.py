@@ -86,6 +86,11 @@ def test_landmark_boxes_hold_the_landmarks(sample):
     assert inside.min() >= 0.04 and inside.max() <= 0.96
 
 
+def test_images_of_8_bits_are_not_normalized_as_they_are():
+    with pytest.raises(ValueError, match=r"images must be floating point in \[0, 1\], found torch\.uint8"):
+        normalize(torch.full((1, 3, 2, 2), 128, dtype=torch.uint8))
+
+
 def test_normalized_images():
     grey = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     torch.testing.assert_close(normalize(grey), torch.zeros(1, 3, 4, 4))
