@@ -62,25 +62,39 @@ class DataSource:
         return self.batch(np.arange(len(self))[rows] if isinstance(rows, slice) else rows)
 
     def batch(self, rows: Sequence[int] | np.ndarray | Tensor) -> Sample:
-        """The samples at these positions (negative ones count from the end), stacked.
+        """The samples at these positions (negative ones count from the end) or of a boolean mask's rows, stacked.
 
         Raises:
-            IndexError: if a position lies outside the table.
+            IndexError: if a position lies outside the table, or a mask has another length than the table.
         """
-        positions = np.asarray(rows, dtype=np.int64).reshape(-1)
+        return self.load(self.table.take(self._positions(rows)))
+
+    def _positions(self, rows: Sequence[int] | np.ndarray | pd.Series | Tensor) -> np.ndarray:
+        """Positions (n,) int64 of rows that are given as positions or as a boolean mask over the table."""
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            if rows.shape != (len(self),):
+                raise IndexError(f"{self.name}: found a mask of shape {rows.shape} for the table of {len(self)} rows")
+            return np.flatnonzero(rows)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise IndexError(f"{self.name}: found rows of type {rows.dtype}, expected positions or a boolean mask")
+        positions = rows.astype(np.int64).reshape(-1)
         outside = positions[(positions >= len(self)) | (positions < -len(self))]
         if len(outside):
             raise IndexError(f"{self.name}: row {outside[0]} is outside the table of {len(self)} rows")
-        return self.load(self.table.take(positions))
+        return positions
 
     def describe(self) -> dict[str, object]:
         """What, beside the table, the samples depend on, in values that JSON takes."""
         return {"name": self.name}
 
     def select(self, rows: np.ndarray | pd.Series | Sequence[int]) -> DataSource:
-        """The same source with some of its rows: a boolean mask over the table or positions in it."""
-        rows = np.asarray(rows)
-        positions = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        """The same source with some of its rows: a boolean mask over the table or positions in it.
+
+        Raises:
+            IndexError: as `batch`.
+        """
+        positions = self._positions(rows)
         chosen = object.__new__(type(self))
         chosen.__dict__.update(self.__dict__)
         chosen.table = self.table.take(positions)

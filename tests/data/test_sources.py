@@ -32,6 +32,20 @@ def test_parts_of_a_source(source):
         source.split("val")
 
 
+def test_masks_and_what_is_neither_mask_nor_positions(source):
+    late = source.table["yaw"] > 3.0
+    for mask in (late, late.to_numpy(), torch.tensor(late.to_numpy())):
+        assert source[mask]["yaw"].tolist() == [4.0, 5.0]
+    assert source.select([]).table.empty
+    for take in (source.batch, source.select):
+        with pytest.raises(IndexError, match=r"letters: found a mask of shape \(4,\) for the table of 6 rows"):
+            take(late[2:])
+        with pytest.raises(IndexError, match="letters: found rows of type float64, expected positions"):
+            take([0.9, 1.0])
+        with pytest.raises(IndexError, match="row -7 is outside the table of 6 rows"):
+            take([-7])
+
+
 def test_batches_through_a_data_loader(source):
     sampler = torch.utils.data.BatchSampler(torch.utils.data.SequentialSampler(source), 4, drop_last=False)
     loader = torch.utils.data.DataLoader(source, sampler=sampler, batch_size=None)
