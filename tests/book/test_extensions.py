@@ -17,6 +17,7 @@ import nbformat
 import plotly_figures
 import short_types
 import torch
+from docutils.core import publish_parts
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.ext import napoleon
 from sphinx.pycode import ModuleAnalyzer
@@ -80,6 +81,14 @@ def test_words_of_python_and_pytorch_are_left_out():
             before = len(lines)
             attributes.drop_borrowed_words(None, "method", "Model.forward", None, None, lines)
             assert len(lines) == kept * before
+
+
+def test_a_description_of_one_letter_is_no_list():
+    lines = ["Draw.", "", "Args:", "    count: n.", "    size: side S."]
+    attributes.keep_letters(None, "function", "draw", None, None, lines)
+    napoleon_lines = napoleon.GoogleDocstring(lines, napoleon.Config(napoleon_use_param=True)).lines()
+    page = publish_parts("\n".join(napoleon_lines), writer_name="html")["fragment"]
+    assert "n." in page and "<ol" not in page
 
 
 @pytest.mark.parametrize(
