@@ -7,6 +7,7 @@ their place in it (``frame``). Scans stand upright, look along +z and are in mil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from torch import Tensor
 
 from facekit.data import DataError, DataSource
@@ -27,7 +28,8 @@ class OwnScans(DataSource):
         recorded: rows are frames of recordings.
 
     Raises:
-        DataError: a row is no scan, or lacks what MiFaR has to know; the message names the first such row.
+        DataError: a row is no scan, or lacks what MiFaR has to know; the message names the first such row. Or a
+            recording is none, see ``check_recordings``.
     """
 
     def __init__(self, source: OwnSource, recorded: bool) -> None:
@@ -40,6 +42,7 @@ class OwnScans(DataSource):
         if recorded:
             frames = self.table.get("frame", default=-1) + np.zeros(len(self))
             self._refuse(frames < 0, "MiFaR needs a column 'frame' that is filled in every row")
+            check_recordings(self.table, self.name)
 
     def scan(self, row: int) -> Scan:
         """The scan of a row, by its position in the table.
@@ -71,6 +74,23 @@ class OwnScans(DataSource):
         if len(rows):
             first = self.table["path"].iloc[rows[0]]
             raise DataError(f"{self.name}: {expected}; {len(rows)} of {len(self)} rows do not, the first is {first}")
+
+
+def check_recordings(table: pd.DataFrame, name: str) -> None:
+    """Raise DataError unless each recording shows one person with one expression, and no frame twice."""
+    told = table[["sequence", "subject", "expression"]].astype(str)
+    for column in ("subject", "expression"):
+        several = told.groupby("sequence", sort=False)[column].unique()
+        several = several[several.map(len) > 1]
+        if len(several):
+            raise DataError(
+                f"{name}: recording {several.index[0]!r} has {len(several.iloc[0])} {column}s "
+                f"({', '.join(several.iloc[0][:3])}), expected one; give every recording a name of its own"
+            )
+    twice = table[table.duplicated(["sequence", "frame"])]
+    if len(twice):
+        sequence, frame, path = twice.iloc[0][["sequence", "frame", "path"]]
+        raise DataError(f"{name}: recording {sequence!r} has frame {frame} twice, the second time in {path}")
 
 
 def check_height(vertices: Tensor, path: Path) -> None:

@@ -116,6 +116,22 @@ def test_what_lacks_is_named(folder, dataset, header, row, message):
         opened(folder, dataset)
 
 
+@pytest.mark.parametrize(
+    ("sequence", "frame", "message"),
+    [
+        ("{e}", "{f}", r"recording 'anger' has 4 subjects \(p0, p1, p2\), expected one; give every recording"),
+        ("p{p}", "{f}", r"recording 'p0' has 2 expressions \(anger, happiness\), expected one"),
+        ("p{p}/{e}", "1", r"recording 'p0/anger' has frame 1 twice, the second time in p0/anger1\.ply"),
+    ],
+)
+def test_a_recording_is_of_one_person_and_one_expression(folder, sequence, frame, message):
+    """Else faces of several people would be pooled to one image."""
+    row = f"p{{p}}/{{e}}{{f}}.ply,p{{p}},{{e}},{sequence},{frame}"
+    manifest(folder, "path,subject,expression,sequence,frame", lambda p, e, f: row.format(p=p, e=e, f=f))
+    with pytest.raises(DataError, match=message):
+        opened(folder, "bu4dfe")
+
+
 def test_levels_need_a_column_of_their_own(folder):
     manifest(folder, "path,subject,expression", lambda p, e, f: f"p{p}/{e}{f}.ply,p{p},{e}")
     with pytest.raises(DataError, match="no column 'intensity', of which levels 3, 4"):
