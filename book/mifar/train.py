@@ -23,7 +23,6 @@ from facekit.metrics import accuracy
 from facekit.mifar import (
     PRESETS,
     Recipe,
-    ScanError,
     build_model,
     open_fold,
     pretraining_update,
@@ -31,6 +30,7 @@ from facekit.mifar import (
     with_labels,
     without_labels,
 )
+from facekit.morphable import FaceModelError
 from facekit.training import ConfigError, TrainingLoop, command_line, distributed_run
 
 
@@ -46,7 +46,7 @@ def main(config: Recipe) -> dict[str, float]:
 
             try:
                 train, test = open_fold(config, rendered)
-            except (DataError, ManifestError, ScanError) as error:
+            except (DataError, FaceModelError, ManifestError) as error:
                 raise ConfigError(str(error)) from error
 
         # One encoder and one projector per view; Eq. (1) on two distorted versions of the batch.

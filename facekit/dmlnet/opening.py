@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from facekit.data import DataError
+from facekit.data import DataError, ManifestError
 from facekit.dmlnet.data import Faces, load_faces, open_sources
 from facekit.dmlnet.labelling import annotated
 from facekit.dmlnet.recipe import Recipe
+from facekit.morphable import FaceModelError
 from facekit.training import ConfigError, World, distributed_run, make_once
 
 _SETTINGS = ("data", "dataset", "subjects", "face_size")
@@ -61,5 +62,5 @@ def _make(recipe: Recipe, folder: Path) -> None:
         try:
             for name, faces in zip(("train", "test"), make_faces(recipe, made), strict=True):
                 faces.save(folder / name)
-        except DataError as error:
+        except (DataError, FaceModelError, ManifestError) as error:
             raise ConfigError(str(error)) from error

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from facekit.data import DataError, DataSource, ManifestError
+from facekit.morphable import FaceModelError
 from facekit.nn import STRIDES
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, UNCHANGED, ViewSettings
 from facekit.rrl.data import UNIT_PROTOCOLS, FacePairs, LabelledFaces, label_relation, labelled_faces, unlabelled_faces
@@ -48,7 +49,7 @@ class Recipe(TrainingConfig):
     units: str = "bp4d"
     """Whose AUs and label relations: bp4d (K = 12) or disfa (K = 8)."""
     faces: int = 950_000
-    """Unlabelled faces of EmotioNet's twin."""
+    """Unlabelled faces of EmotioNet's twin; of a copy no more than so many pictures (of own photographs: people)."""
     in_memory: bool = False
     """Hold all faces in memory in 8 bits; otherwise they are made or read as they are needed."""
     label_subjects: int = 0
@@ -182,7 +183,7 @@ def _named_data() -> Iterator[None]:
     """Data that cannot be used are a mistake in the settings that name them."""
     try:
         yield
-    except (DataError, ManifestError) as error:
+    except (DataError, FaceModelError, ManifestError) as error:
         raise ConfigError(str(error)) from error
 
 

@@ -119,6 +119,7 @@ def test_a_continued_run_ends_where_an_unbroken_one_does(tmp_path, weighting):
         (("--channels", 2), "channels is 2, expected 3 (face, eyes, mouth) or 1 (face)"),
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
         (("--data", "kdef=/nowhere", "--restart"), "there is nothing at /nowhere"),
+        (("--data", f"world:ict={launching.ROOT / 'README.md'}", "--restart"), "README.md"),
     ],
 )
 def test_mistakes_get_one_sentence(folder, words, sentence):

@@ -67,6 +67,7 @@ def test_two_launchers_meet_as_two_machines_do(tmp_path: Path) -> None:
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
         (("--folds", 9), "folds is 9, but there are 4 people"),
         (("--data", "bu3dfe=/nowhere"), "there is nothing at /nowhere"),
+        (("--data", f"world:ict={ROOT / 'README.md'}"), "README.md"),
         (("--batch_size", 512), "do not fill one batch"),
     ],
 )

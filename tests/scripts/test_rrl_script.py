@@ -76,6 +76,7 @@ def test_photographs_without_a_label_are_enough(tmp_path):
         (("--preset", "phone"), "preset is 'phone', expected one of paper, laptop"),
         (("--units", "kdef"), "units is 'kdef', expected one of bp4d, disfa"),
         (("--data", "kdef=."), "this needs emotionet"),
+        (("--data", f"world:ict={launching.ROOT / 'README.md'}"), "README.md"),
         (("--weights.locale", 1), "unknown setting 'weights.locale'"),
     ],
 )
