@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,8 @@ class RenderCache(DataSource):
     def build(self, progress: Callable[[int, int], None] | None = None) -> RenderCache:
         """Renders whatever is missing; `progress` is called with the rows done and the rows in all.  Returns itself."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _lock(self.folder / "lock"):
+        with locked(self.folder / "lock"):
+            self._check_folder()  # again, for another process may have begun it since
             if not (self.folder / "meta.json").exists():
                 self._allocate()
             maps = self._open("r+")
@@ -78,7 +80,7 @@ class RenderCache(DataSource):
 
     def put(self, rows: Sequence[int], sample: Sample) -> None:
         """Keeps the samples (n, ...) of rows, by their positions in the table, in the place of what is there."""
-        with _lock(self.folder / "lock"):
+        with locked(self.folder / "lock"):
             maps = self._open("r+")
             for key in self._keys():
                 maps[key][np.asarray(rows)] = _packed(key, sample[key].cpu().numpy())
@@ -92,17 +94,21 @@ class RenderCache(DataSource):
         """The kept samples of some rows.
 
         Raises:
-            DataError: if they have not been rendered yet.
+            DataError: if they have not been rendered yet, or are not in the table that the cache was made of.
         """
         if not self._maps:
             if not (self.folder / "meta.json").exists():
                 raise DataError(f"{self.folder} holds nothing yet; call build() first")
+            self._check_folder()
             self._maps = self._open("r")
         places = self._places.get_indexer(rows.index)
+        if (places < 0).any():
+            label = rows.index[int(np.argmin(places))]
+            raise DataError(f"{self.folder}: row {label} is not in the table that this cache was made of")
         missing = np.flatnonzero(~self._maps["done"][places // self.block])
         if len(missing):
             raise DataError(f"{self.folder}: row {rows.index[missing[0]]} has not been rendered; call build() first")
-        return {key: unpacked(key, self._maps[key][places]) for key in self._keys()}
+        return {key: unpacked(key, kept[places]) for key, kept in self._maps.items() if key != "done"}
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_maps": {}}
@@ -132,12 +138,21 @@ class RenderCache(DataSource):
         sample = self.source.load(self.source.table.take(np.arange(1)))
         keys = list(sample) if self._wanted is None else list(self._wanted)
         check_outputs(self.source.name, keys, sample)
-        for key in keys:
-            value = _packed(key, sample[key].cpu().numpy())
+        first = {key: _packed(key, sample[key].cpu().numpy()) for key in keys}
+        self._check_space(sum(value.nbytes for value in first.values()) * len(self._places))
+        for key, value in first.items():
             _new_file(self.folder / f"{key}.npy", value.dtype, (len(self._places), *value.shape[1:]))
         _new_file(self.folder / "done.npy", np.dtype(bool), (-(-len(self._places) // self.block),))
         meta = {"fingerprint": self._fingerprint(), "outputs": keys, "rows": len(self._places), "block": self.block}
         write_atomically(self.folder / "meta.json", json.dumps(meta | {"source": self.source.describe()}, indent=1))
+
+    def _check_space(self, needed: int) -> None:
+        """A full disk would end the process without a word, as writing to mapped memory cannot raise an error."""
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise DataError(
+                f"{self.folder}: {len(self._places):,} samples need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+            )
 
     def _keys(self) -> list[str]:
         return json.loads((self.folder / "meta.json").read_text())["outputs"]
@@ -221,7 +236,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Holds a file's lock, waiting for other processes; the system frees it when a process dies."""
     with path.open("w") as file:
         if fcntl is not None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from facekit.data.cache import RenderCache, write_atomically
+from facekit.data.cache import RenderCache, locked, write_atomically
 from facekit.data.prepared import PLACE
 from facekit.data.sources import DataError, DataSource, OutputError, Sample, check_outputs
 
@@ -32,6 +32,7 @@ class _Tolerant(DataSource):
             raise
         except DataError:
             singles = [self._single(rows.iloc[[place]]) for place in range(len(rows))]
+            self.note()
         empty = next((sample for sample in singles if sample is not None), None) or self._some_sample()
         filled = [{key: torch.zeros_like(value) for key, value in empty.items()} if s is None else s for s in singles]
         return {key: torch.cat([sample[key] for sample in filled]) for key in empty}
@@ -44,7 +45,6 @@ class _Tolerant(DataSource):
             return self.source.load(row)
         except DataError as error:
             self.damaged[str(row.index[0])] = str(error)
-            self.note()
             return None
 
     def note(self) -> None:
@@ -56,6 +56,7 @@ class _Tolerant(DataSource):
         for place in range(len(self.table)):
             if not self._empty:
                 self._empty = self._single(self.table.iloc[[place]]) or {}
+        self.note()
         if not self._empty:
             raise self.nothing()
         return self._empty
@@ -77,7 +78,7 @@ def prepare(
 
     `about` is kept with it and needs the entries `name` and `image_size`.  Returns the rows that turned out to be
     damaged, by their label, with the reasons; they are not in the prepared manifest.  A later call looks at them again,
-    for their files may have been mended.
+    for their files may have been mended.  Of several processes that prepare one folder, each waits for the one before.
 
     Raises:
         DataError: if the folder holds something else, no sample can be loaded, or one of the outputs does not exist
@@ -91,6 +92,17 @@ def prepare(
     if not (folder / "samples" / "meta.json").exists():
         _try_outputs(source, outputs)
     (folder / "samples").mkdir(parents=True, exist_ok=True)
+    with locked(folder / "samples" / "preparing"):
+        return _prepare_alone(source, folder, about, outputs, progress)
+
+
+def _prepare_alone(
+    source: DataSource,
+    folder: Path,
+    about: dict[str, Any],
+    outputs: Sequence[str] | None,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, str]:
     tolerant = _Tolerant(source, folder / "damaged.json")
     cache = RenderCache(tolerant, folder / "samples", outputs=None if outputs is None else tuple(outputs))
     if progress is not None:

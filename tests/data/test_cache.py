@@ -4,6 +4,7 @@ import importlib.util
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,33 @@ def assert_same(cached, made):
         assert key in ("depth", "mask") or difference.max() <= tolerance, key
 
 
+def test_a_disk_that_is_too_small_is_named(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=10_000))
+    with pytest.raises(DataError, match=r"20 samples need 0\.0 GB, 0\.0 GB are free"):
+        RenderCache(world, tmp_path / "cache", ("landmarks",)).build()
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=20_000))
+    assert RenderCache(world, tmp_path / "cache", ("landmarks",)).build().is_complete
+
+
+def test_a_folder_that_another_process_began_meanwhile(world, tmp_path):
+    """Nothing was there when the caches were opened: blocks are then those of the first, other outputs are refused."""
+    keys = ("landmarks", "expression")
+    first, second, reader = (RenderCache(world, tmp_path, keys, block=block) for block in (8, 5, 3))
+    other = RenderCache(world, tmp_path, ("expression",))
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.build(interrupt)
+    with pytest.raises(DataError, match="row 8 has not been rendered"):
+        reader[[7, 8]]
+    assert second.build().block == 8 and second.is_complete
+    torch.testing.assert_close(second[:]["landmarks"], world[:]["landmarks"], atol=1e-4, rtol=0)
+    with pytest.raises(DataError, match="with other settings or outputs"):
+        other.build()
+
+
 def test_a_cache_gives_what_the_source_gives(world, tmp_path):
     steps = []
     cache = RenderCache(world, tmp_path / "cache", KEPT, block=8).build(lambda done, total: steps.append((done, total)))
@@ -43,6 +71,8 @@ def test_a_cache_gives_what_the_source_gives(world, tmp_path):
     again = RenderCache(world, tmp_path / "cache", KEPT).build(lambda *_: pytest.fail("nothing was left to render"))
     assert_same(again[rows], world[rows])
     assert_same(pickle.loads(pickle.dumps(again))[rows], world[rows])
+    with pytest.raises(DataError, match="row 99 is not in the table that this cache was made of"):
+        cache.load(world.table.iloc[[3]].set_axis([99]))
 
 
 def test_systems_without_file_locks_build_as_well(world, tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -100,6 +102,30 @@ def test_a_file_that_was_mended_is_looked_at_again(tmp_path):
     (tmp_path / "1.png").write_bytes(sound)
     assert prepare(source, tmp_path / "out", about("own")) == {}
     assert torch.equal(open_prepared(tmp_path / "out")[:]["image"], source[:]["image"])
+
+
+def test_two_processes_know_of_the_same_damage(tmp_path, monkeypatch):
+    """The second begins while the first has not yet met the damaged picture."""
+    for number in range(3):
+        write_picture(tmp_path / f"{number}.png", 90, 90)
+    content = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(content[:50] + bytes(10) + content[60:])
+    write_text(tmp_path / "manifest.csv", ["path", "0.png", "1.png", "2.png"])
+    first, second = (own.open_dataset(tmp_path, image_size=16) for _ in range(2))
+    found = {}
+    other = threading.Thread(target=lambda: found.update(prepare(second, tmp_path / "out", about("own"))))
+    load = first.load
+
+    def slow(rows):
+        if len(rows) == 3 and not other.ident:
+            other.start()
+            time.sleep(0.5)
+        return load(rows)
+
+    monkeypatch.setattr(first, "load", slow)
+    assert list(prepare(first, tmp_path / "out", about("own"))) == ["1"]
+    other.join(60)
+    assert list(found) == ["1"] and len(open_prepared(tmp_path / "out")) == 2
 
 
 def test_an_output_that_does_not_exist_is_not_damage(tmp_path):
