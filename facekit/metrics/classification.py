@@ -19,6 +19,7 @@ def confusion_counts(predicted: Tensor, actual: Tensor, num_classes: int) -> Ten
 
     Raises:
         ValueError: if the two differ in length, an id lies outside 0..C-1, or a score is NaN.
+        TypeError: if ids are not whole numbers: one score per sample is no class.
     """
     if predicted.ndim == 2:
         if predicted.isnan().any():
@@ -31,6 +32,8 @@ def confusion_counts(predicted: Tensor, actual: Tensor, num_classes: int) -> Ten
             f"{tuple(actual.shape)}"
         )
     for name, ids in (("predicted", predicted), ("actual", actual)):
+        if ids.is_floating_point():
+            raise TypeError(f"{name}: expected class ids as whole numbers, found {ids.dtype}")
         outside = (ids < 0) | (ids >= num_classes)
         if outside.any():
             row = int(outside.nonzero()[0])
@@ -45,7 +48,7 @@ def accuracy(counts: Tensor) -> float:
 
 
 def mean_class_accuracy(counts: Tensor) -> float:
-    """Return the mean, over the classes that occur, of the share of each class that was recognised."""
+    """Return the mean, over the classes that occur, of each one's share of samples recognised; NaN without samples."""
     totals = counts.sum(dim=1)
     present = totals > 0
     return float((counts.diagonal()[present] / totals[present]).mean())

@@ -146,19 +146,22 @@ def nearest_training_mesh(samples: Tensor, training: Tensor) -> tuple[Tensor, Te
         The distances ``(S,)``, mm, and the numbers of the training meshes ``(S,)``.
 
     Raises:
-        ValueError: if the shapes do not fit, or a set is empty.
+        ValueError: if the shapes do not fit, a set is empty, or a vertex is not finite.
     """
     if samples.ndim != 3 or samples.shape[1:] != training.shape[1:] or not len(samples) or not len(training):
         raise ValueError(
             f"expected samples (S, V, 3) and training (N, V, 3), found {tuple(samples.shape)}, {tuple(training.shape)}"
         )
+    _check_finite("samples", samples)
     regions = _regions(samples[0])
     sample_levels = _levels(samples, regions)
     best = samples.new_full((len(samples),), torch.inf)
     nearest = torch.zeros(len(samples), dtype=torch.long, device=samples.device)
     at_once = max(1, _PIECE // (3 * samples.shape[1]))
     for start in range(0, len(training), at_once):
-        levels = _levels(training[start : start + at_once].to(samples), regions)
+        piece = training[start : start + at_once].to(samples)
+        _check_finite("training", piece, start)
+        levels = _levels(piece, regions)
         bounds = torch.stack([_plane_distance(centres, levels.coarse) for centres in sample_levels.coarse])
         for row in torch.nonzero(bounds.amin(dim=1) < best).flatten().tolist():
             sample = _Levels(*(level[row] for level in sample_levels))
@@ -167,6 +170,14 @@ def nearest_training_mesh(samples: Tensor, training: Tensor) -> tuple[Tensor, Te
             if distance < best[row]:
                 best[row], nearest[row] = distance, start + place
     return best, nearest
+
+
+def _check_finite(name: str, meshes: Tensor, start: int = 0) -> None:
+    """Raise ValueError for NaN, which no comparison of distances would notice."""
+    if not torch.isfinite(meshes.sum()):
+        bad = ~torch.isfinite(meshes).flatten(1).all(dim=1)
+        if bad.any():
+            raise ValueError(f"{name}: mesh {start + int(bad.nonzero()[0])} has vertices that are not finite")
 
 
 def _nearest_of(sample: _Levels, levels: _Levels, candidates: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,6 +52,16 @@ def test_bad_labels_are_named(predicted, actual, message):
         confusion_counts(predicted, actual, 3)
 
 
+def test_scores_of_one_class_are_not_taken_for_classes():
+    with pytest.raises(TypeError, match="predicted: expected class ids as whole numbers"):
+        confusion_counts(torch.tensor([0.2, 0.9]), torch.tensor([0, 1]), 2)
+
+
+def test_rates_without_samples_are_nan():
+    counts = confusion_counts(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), 3)
+    assert counts.shape == (3, 3) and np.isnan([accuracy(counts), mean_class_accuracy(counts)]).all()
+
+
 def test_unit_f1_agrees_with_scikit_learn():
     generator = torch.Generator().manual_seed(1)
     predicted, actual = (torch.rand(80, 12, generator=generator) < 0.3 for _ in range(2))

@@ -154,3 +154,14 @@ def test_shapes_are_checked_first():
         specificity(meshes(1), meshes(2, 300))
     with pytest.raises(ValueError, match="expected samples"):
         specificity(meshes(1)[:0], meshes(2))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_mesh_that_is_not_finite_is_named(monkeypatch, value):
+    """Comparisons with NaN are false, so that its neighbours would be passed over with it."""
+    monkeypatch.setattr(generation, "_PIECE", 3 * 400 * 2)
+    good, bad = meshes(5), meshes(5)
+    bad[3, 7, 1] = value
+    for samples, training, name in ((bad, good, "samples"), (good, bad, "training")):
+        with pytest.raises(ValueError, match=f"{name}: mesh 3 has vertices that are not finite"):
+            specificity(samples, training)
