@@ -36,7 +36,7 @@ def curves(
         height: in pixels; the width follows the page.
 
     Raises:
-        ValueError: if a series' x and y differ in length.
+        ValueError: if a series' parts differ in length or are not one-dimensional.
     """
     figure = go.Figure(layout={"template": TEMPLATE, "height": height, "title": {"text": title or None}})
     for index, (name, values) in enumerate(series.items()):
@@ -57,15 +57,13 @@ def curves(
 
 def _as_curve(name: str, values: Any) -> tuple[Any, Any, Any]:
     """Return x, y and, where it is given, the spread of one series."""
-    if isinstance(values, tuple):
-        x, y, *rest = (to_numpy(part) for part in values)
-    else:
-        y = to_numpy(values)
-        x, rest = np.arange(len(y)), []
-    parts = [x, y, *rest]
-    if len(parts) > 3 or any(part.shape != y.shape or part.ndim != 1 for part in parts):
-        raise ValueError(f"series {name!r}: expected (x, y) or (x, y, spread), found {[part.shape for part in parts]}")
-    return x, y, rest[0] if rest else None
+    parts = [to_numpy(part) for part in (values if isinstance(values, tuple) else (values,))]
+    shapes = [part.shape for part in parts]
+    if len(parts) not in (1, 2, 3) or len(shapes[0]) != 1 or len(set(shapes)) > 1:
+        raise ValueError(f"series {name!r}: expected y, (x, y) or (x, y, spread) of shape (T,), found {shapes}")
+    if len(parts) == 1:
+        parts.insert(0, np.arange(len(parts[0])))
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else None
 
 
 def confusion_matrix(counts: Any, labels: Sequence[str], *, title: str = "", height: int | None = None) -> go.Figure:
@@ -111,7 +109,7 @@ def confusion_matrix(counts: Any, labels: Sequence[str], *, title: str = "", hei
 def embedding(
     points: Any, labels: Sequence[Any], *, title: str = "", hover: Sequence[str] | None = None, height: int = 460
 ) -> go.Figure:
-    """Return a scatter plot of a two-dimensional embedding; every label has a colour and a symbol of its own.
+    """Return a scatter plot of a two-dimensional embedding; colour and symbol together tell up to 64 labels apart.
 
     Args:
         points: ``(N, 2)``.
@@ -134,7 +132,8 @@ def embedding(
     for index, name in enumerate(dict.fromkeys(names)):
         chosen = groups == name
         text = None if hover is None else np.asarray(hover)[chosen]
-        marker = {"color": PALETTE[index % len(PALETTE)], "symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 6}
+        turn, place = divmod(index, len(PALETTE))  # a second turn through the colours meets other symbols
+        marker = {"color": PALETTE[place], "symbol": _SYMBOLS[(place + turn) % len(_SYMBOLS)], "size": 6}
         x, y = places[chosen].T.astype(np.float32)
         figure.add_scatter(x=x, y=y, name=name, mode="markers", marker=marker, text=text, hoverinfo="text+name")
     frame = {"showticklabels": False, "showline": True, "mirror": True, "linecolor": RULE, "zeroline": False}

@@ -41,7 +41,7 @@ def image_grid(
             and looks the same.
 
     Raises:
-        ValueError: if the shapes, the number of labels or the levels do not fit.
+        ValueError: if there are no images, a value is NaN, or the shapes, the labels' number or the levels do not fit.
     """
     pixels, grid_columns = _stack(images)
     count = len(pixels)
@@ -73,7 +73,13 @@ def image_grid(
 
 def _stack(images: Any) -> tuple[NDArray[Any], int | None]:
     """Return pictures as ``(N, 3, H, W)`` and, where the input is a grid, its number of columns."""
-    array = np.stack([to_numpy(image) for image in images]) if isinstance(images, (list, tuple)) else to_numpy(images)
+    if isinstance(images, (list, tuple)):
+        pictures = [to_numpy(image) for image in images]
+        if len({picture.shape for picture in pictures}) != 1:
+            shapes = sorted({picture.shape for picture in pictures})
+            raise ValueError(f"images: expected pictures of one shape, found {len(pictures)} of the shapes {shapes}")
+        images = np.stack(pictures)
+    array = to_numpy(images)
     columns = None
     if array.ndim == 5:
         columns = array.shape[1]
@@ -84,6 +90,8 @@ def _stack(images: Any) -> tuple[NDArray[Any], int | None]:
         raise ValueError(
             f"images: expected (N, 3, H, W), (N, 1, H, W), (N, H, W) or (R, C, 3, H, W), found {array.shape}"
         )
+    if np.isnan(array).any():
+        raise ValueError(f"images: picture {int(np.isnan(array).any(axis=(1, 2, 3)).argmax())} holds NaN")
     return np.broadcast_to(array, (len(array), 3, *array.shape[2:])), columns
 
 

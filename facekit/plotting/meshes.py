@@ -75,6 +75,8 @@ def mesh_figure(
     moving = None if frames is None else _frame_stack(frames, 3, "frames")
     moving_values = None if frame_values is None else _frame_stack(frame_values, 2, "frame_values")
     meshes = _mesh_list(vertices if moving is None else moving[0], "vertices")
+    if not meshes:
+        raise ValueError("vertices: expected at least one mesh, found none")
     triangles = _per_mesh(faces, 2, len(meshes), "faces")
     paints = _per_mesh(albedo, 2, len(meshes), "albedo")
     numbers = _per_mesh(values if moving_values is None else moving_values[0], 1, len(meshes), "values")
@@ -132,8 +134,14 @@ def _check(meshes: list[Array], faces: list[Array], albedos: list[Any], values: 
         if mesh.ndim != 2 or mesh.shape[1] != 3 or not len(mesh):
             raise ValueError(f"mesh {index}: expected vertices of shape (V, 3), found {mesh.shape}")
         _check_finite(mesh, f"mesh {index}")
-        if triangles is None or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(mesh):
-            raise ValueError(f"mesh {index}: expected faces (F, 3) with indices from 0 to {len(mesh) - 1}")
+        fits = triangles is not None and triangles.shape[1] == 3 and len(triangles) > 0
+        if not fits or triangles.min() < 0 or triangles.max() >= len(mesh):
+            found = "none" if triangles is None else f"shape {triangles.shape}"
+            if triangles is not None and triangles.size:
+                found += f" with {triangles.min()} to {triangles.max()}"
+            raise ValueError(
+                f"mesh {index}: expected faces (F, 3) with indices from 0 to {len(mesh) - 1}, found {found}"
+            )
         for name, item, tail in (("albedo", albedos[index], (3,)), ("values", values[index], ())):
             if item is not None and item.shape != (len(mesh), *tail):
                 raise ValueError(f"mesh {index}: expected {name} of shape {(len(mesh), *tail)}, found {item.shape}")

@@ -130,7 +130,9 @@ def test_slider_moves_several_meshes():
         ({"vertices": TETRAHEDRON[:, :2]}, r"mesh 0: expected vertices of shape \(V, 3\), found \(4, 2\)"),
         ({"vertices": TETRAHEDRON.where(TETRAHEDRON < 1, torch.nan)}, "mesh 0: 3 of 4 vertices are not finite"),
         ({"frames": torch.stack([TETRAHEDRON, TETRAHEDRON / 0])}, "frames: 4 of 8 vertices are not finite"),
-        ({"faces": FACES + 1}, "indices from 0 to 3"),
+        ({"faces": FACES + 1}, r"indices from 0 to 3, found shape \(4, 3\) with 1 to 4"),
+        ({"faces": [FACES[:0]]}, r"mesh 0: expected faces \(F, 3\) .* found shape \(0, 3\)"),
+        ({"vertices": []}, "vertices: expected at least one mesh, found none"),
         ({"albedo": torch.zeros(3, 3)}, r"expected albedo of shape \(4, 3\), found \(3, 3\)"),
         ({"values": torch.zeros(2, 4)}, "for 1 meshes"),
         ({"values": torch.full((4,), torch.nan)}, "no finite value"),
@@ -183,6 +185,9 @@ def test_image_grid_draws_fewer_levels():
     [
         (torch.zeros(2, 4, 8, 8), {}, r"found \(2, 4, 8, 8\)"),
         (torch.zeros(4, 3, 8, 8), {"row_labels": ["a", "b"]}, "row_labels: expected 1 labels, found 2"),
+        ([], {}, "expected pictures of one shape, found 0"),
+        ([torch.zeros(3, 8, 8), torch.zeros(3, 9, 8)], {}, r"found 2 of the shapes \[\(3, 8, 8\), \(3, 9, 8\)\]"),
+        (torch.tensor([0.0, 1.0, torch.nan]).repeat_interleave(64).view(3, 8, 8), {}, "picture 2 holds NaN"),
         (torch.zeros(4, 3, 8, 8), {"levels": 1}, "levels: expected 2 to 256, found 1"),
     ],
 )
@@ -198,6 +203,10 @@ def test_curves_draw_lines_and_bands():
     assert figure.layout.yaxis.type == "log"
     with pytest.raises(ValueError, match="series 'a'"):
         curves({"a": ([0, 1], [1, 2, 3])})
+    with pytest.raises(ValueError, match=r"series 'b': expected y, .* found \[\]"):
+        curves({"b": ()})
+    gap = curves({"a": [1.0, float("nan"), 3.0]})
+    assert len(gap.data) == 1 and not gap.layout.showlegend and not curves({}).data
 
 
 def test_confusion_matrix_shows_percentages_of_rows():
@@ -211,6 +220,9 @@ def test_embedding_has_a_trace_per_label():
     figure = embedding(torch.rand(5, 2), torch.tensor([2, 1, 2, 2, 1]), hover=list("abcde"))
     assert [(trace.name, len(trace.x)) for trace in figure.data] == [("2", 3), ("1", 2)]
     assert list(figure.data[1].text) == ["b", "e"]
+    people = embedding(torch.rand(20, 2), list(range(20)))
+    looks = [(trace.marker.color, trace.marker.symbol) for trace in people.data]
+    assert len(set(looks)) == 20, "people are told apart"
     with pytest.raises(ValueError, match="for 4 labels"):
         embedding(torch.rand(5, 2), [1, 2, 3, 4])
     with pytest.raises(ValueError, match="hover: expected 5 texts, one for each point, found 4"):
