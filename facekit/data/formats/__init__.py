@@ -1,4 +1,4 @@
-"""File formats of the 3D data sets, parsed whole-buffer, with every header checked before memory is asked for.
+"""File formats of the 3D data sets, parsed whole-buffer, with every header checked before memory is asked for::
 
     surface = read_vrml("F0001_AN01WH_F3D.wrl")
     surface.vertices, surface.faces        # (V, 3) float32, (F, 3) int64

@@ -1,4 +1,4 @@
-"""The reader's own data: a folder of photographs or scans and a CSV file that says what each of them shows.
+"""The reader's own data: a folder of photographs or scans and a CSV file that says what each of them shows::
 
     path,subject,expression,yaw
     ann/01.jpg,ann,happiness,0
