@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from facekit.data import (
@@ -208,11 +209,22 @@ def _load(source: DataSource, marks: tuple[str, ...]) -> tuple[Tensor, Tensor]:
 
 
 def _load_together(source: DataSource, outputs: tuple[str, ...]) -> Sample:
-    """All samples in memory. Of several processes each loads a part for all of them, which must all call this."""
-    if len(source) < world_size():
+    """All samples in memory. Of several processes each loads a part for all of them, which must all call this.
+
+    Raises:
+        DataError: in all of them, if one of them cannot read its part.
+    """
+    if len(source) < world_size() or world_size() == 1:
         return load_all(source, outputs)
     first, last = (len(source) * place // world_size() for place in (rank(), rank() + 1))
-    found = load_all(source.select(range(first, last)), outputs)
+    found, problems = {}, [""] * world_size()
+    try:
+        found, problem = load_all(source.select(range(first, last)), outputs), ""
+    except DataError as error:
+        problem = str(error)
+    dist.all_gather_object(problems, problem)
+    if any(problems):
+        raise DataError(next(filter(None, problems)))
     return {name: gather(values) for name, values in found.items()}
 
 

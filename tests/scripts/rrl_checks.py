@@ -2,9 +2,12 @@
 
 from unittest.mock import patch
 
+import pandas as pd
+import pytest
 import torch
 
-from facekit.data import FaceWorld
+from facekit.data import DataError, FaceWorld
+from facekit.data.sources import Sample
 from facekit.nn import Encoder
 from facekit.rrl import RowsOnDemand, encode, unlabelled_faces
 from facekit.training import World, distributed_run
@@ -38,6 +41,19 @@ def check_faces_in_memory(world: World) -> None:
     alone, held = unlabelled_faces("world", 16, 5, in_memory=False).batch(range(5)), faces.batch(torch.arange(5))
     torch.testing.assert_close(held["landmarks"], alone["landmarks"], rtol=0, atol=1e-3)
     assert (held["image"].float() / 255 - alone["image"]).abs().max() < 0.01
+
+
+def check_a_picture_that_one_process_cannot_read(world: World) -> None:
+    """Both processes say so, as the first one alone may speak."""
+    load = FaceWorld.load
+
+    def damaged(self: FaceWorld, rows: pd.DataFrame) -> Sample:
+        if world.rank == 1:
+            raise DataError("a.jpg: is cut off")
+        return load(self, rows)
+
+    with patch.object(FaceWorld, "load", damaged), pytest.raises(DataError, match="is cut off"):
+        unlabelled_faces("world", 16, 2)
 
 
 if __name__ == "__main__":
