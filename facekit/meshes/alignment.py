@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from facekit.meshes.normals import vertex_normals
-from facekit.meshes.precision import full_precision
+from facekit.meshes.precision import full_precision, single_at_least
 from facekit.meshes.topology import boundary_edges, submesh
 
 
@@ -30,8 +30,10 @@ class SimilarityTransform:
 
     @full_precision
     def apply(self, points: Tensor) -> Tensor:
-        """Move points `(..., N, 3)`."""
-        return self.scale[..., None, None] * points @ self.rotation.mT + self.translation[..., None, :]
+        """Move points `(..., N, 3)`, in their floating point type."""
+        parts = (self.rotation, self.translation, self.scale)
+        rotation, translation, scale = (part.to(points.dtype) for part in parts)
+        return scale[..., None, None] * points @ rotation.mT + translation[..., None, :]
 
     def inverse(self) -> "SimilarityTransform":
         """The transform that undoes this one."""
@@ -53,8 +55,11 @@ def rigid_align(source: Tensor, target: Tensor, weights: Tensor | None = None) -
         target: the same shape; point k belongs to source point k.
         weights: `(N,)` or `(B, N)`, non-negative; equal if left out.
 
+    Returns:
+        The transform, in the source's floating point type (float32 at least).
+
     Raises:
-        ValueError: if the shapes differ or there are fewer than three points.
+        ValueError: if the shapes differ, there are fewer than three points, or numbers are not finite.
     """
     return _procrustes(source, target, weights, with_scale=False)
 
@@ -72,11 +77,18 @@ def _procrustes(source: Tensor, target: Tensor, weights: Tensor | None, with_sca
             f"expected two sets of at least three points (..., N, 3), found "
             f"{tuple(source.shape)} and {tuple(target.shape)}"
         )
+    dtype = single_at_least(source)
+    source, target = source.to(dtype), target.to(dtype)
     weights = source.new_ones(source.shape[-2]) if weights is None else weights.to(source)
+    if tuple(weights.shape) not in (source.shape[-2:-1], source.shape[:-1]):
+        raise ValueError(f"expected weights {tuple(source.shape[:-1])}, found {tuple(weights.shape)}")
     weights = (weights / weights.sum(-1, keepdim=True))[..., None]
     source_mean, target_mean = (weights * source).sum(-2), (weights * target).sum(-2)
     from_mean, to_mean = source - source_mean[..., None, :], target - target_mean[..., None, :]
-    left, singular, right = torch.linalg.svd((weights * to_mean).mT @ from_mean)
+    try:
+        left, singular, right = torch.linalg.svd((weights * to_mean).mT @ from_mean)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError("the points are not finite, or all weights are zero") from error
     sign = torch.ones_like(singular)
     sign[..., 2] = torch.linalg.det(left @ right).sign()
     rotation = (left * sign[..., None, :]) @ right

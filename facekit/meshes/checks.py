@@ -48,6 +48,8 @@ def check_mesh(
     unknown = set(allow) - set(KINDS)
     if unknown:
         raise ValueError(f"allow holds {sorted(unknown)}, expected kinds from {KINDS}")
+    if vertices.dim() not in (2, 3):
+        raise MeshError(f"{name}: vertices are {_describe(vertices)}, expected (V, 3) or (B, V, 3)")
     batch = vertices[None] if vertices.dim() == 2 else vertices
     names = [name] * len(batch) if isinstance(name, str) else list(name)
     if len(names) != len(batch):

@@ -44,7 +44,7 @@ def closest_points(points: Tensor, vertices: Tensor, faces: Tensor) -> ClosestPo
         faces: `(F, 3)`.
 
     Raises:
-        ValueError: if there are no triangles, or shapes do not fit.
+        ValueError: if there are no triangles, shapes do not fit, or coordinates are not finite.
     """
     if points.dim() != 2 or points.shape[1] != 3 or vertices.dim() != 2 or vertices.shape[1] != 3:
         raise ValueError(
@@ -52,7 +52,7 @@ def closest_points(points: Tensor, vertices: Tensor, faces: Tensor) -> ClosestPo
         )
     if faces.shape[0] == 0:
         raise ValueError("the mesh has no triangle to measure to")
-    face, weights = _search(_array(points), _array(vertices), faces.cpu().numpy())
+    face, weights = _search(_array(points), _array(vertices, "vertices"), faces.cpu().numpy())
     face = torch.from_numpy(face).to(points.device)
     barycentric = torch.from_numpy(weights).to(points)
     nearest = (barycentric[..., None] * vertices.to(points)[faces.to(points.device)[face]]).sum(1)
@@ -79,13 +79,23 @@ def point_to_plane_distance(points: Tensor, vertices: Tensor, faces: Tensor, nor
 
 
 def nearest_vertices(points: Tensor, vertices: Tensor) -> Tensor:
-    """Id of the nearest vertex `(P,)` to each point."""
-    _, nearest = cKDTree(_array(vertices)).query(_array(points))
+    """Id of the nearest vertex `(P,)` to each point.
+
+    Raises:
+        ValueError: if there is no vertex, or coordinates are not finite.
+    """
+    if not len(vertices):
+        raise ValueError("there is no vertex to be nearest")
+    _, nearest = cKDTree(_array(vertices, "vertices")).query(_array(points))
     return torch.from_numpy(nearest.astype(np.int64)).to(points.device)
 
 
-def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().double().cpu().numpy()
+def _array(tensor: Tensor, name: str = "points") -> np.ndarray:
+    array = tensor.detach().double().cpu().numpy()
+    wrong = np.flatnonzero(~np.isfinite(array).all(axis=-1))
+    if len(wrong):
+        raise ValueError(f"{len(wrong)} of {len(array)} {name} are not finite, the first is number {wrong[0]}")
+    return array
 
 
 def _length(vectors: Tensor) -> Tensor:

@@ -112,6 +112,8 @@ def save_mesh(
     for label, signal, width in (("uv", uv, 2), ("albedo", albedo, 3)):
         if signal is not None and tuple(signal.shape) != (len(vertices), width):
             raise MeshError(f"{path}: {label} is {tuple(signal.shape)}, expected ({len(vertices)}, {width})")
+        if signal is not None and not signal.isfinite().all():
+            raise MeshError(f"{path}: {label} holds a number that is not finite")
     arrays = [None if x is None else x.detach().cpu().numpy() for x in (vertices, faces, uv, albedo)]
     _write_whole(path, writers[ending](*arrays))
 

@@ -5,6 +5,8 @@ sum per pixel, Eq. (5): `I = I_U * I_v1 + I_V * I_v2 + (1 - I_U - I_V) * I_v3`, 
 entries per row times the vertices.
 """
 
+from numbers import Integral
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,13 +36,13 @@ class GeometryImage(nn.Module):
 
     Raises:
         MeshError: if the map leaves the unit square, is not finite, or turns triangles over.
-        ValueError: if `size` is not positive.
+        ValueError: if `size` is no positive whole number.
     """
 
     def __init__(self, uv: Tensor, faces: Tensor, size: int, allow_flipped: bool = False):
         super().__init__()
-        if size < 1:
-            raise ValueError(f"size must be at least 1, found {size}")
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"size must be a whole number of pixels, at least 1, found {size}")
         check_uv(uv, faces[:0] if allow_flipped else faces)
         self.size = size
         uv = uv.detach()

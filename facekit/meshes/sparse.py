@@ -40,8 +40,15 @@ class SparseOperator(nn.Module):
             self.register_buffer(prefix + "values", rows.values(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x (B, V, C)` or `(V, C)` to `(B, R, C)` or `(R, C)`."""
-        if x.shape[-2] != self.shape[1]:
+        """`x (B, V, C)` or `(V, C)` to `(B, R, C)` or `(R, C)`.
+
+        Raises:
+            ValueError: if the signal is of another size.
+            TypeError: if it is not floating point.
+        """
+        if not x.is_floating_point():
+            raise TypeError(f"expected a floating point signal, found {x.dtype}")
+        if x.dim() < 2 or x.shape[-2] != self.shape[1]:
             raise ValueError(f"matrix {self.shape} cannot multiply a signal of shape {tuple(x.shape)}")
         if x.dim() == 2:
             return self._multiply(x)

@@ -146,6 +146,8 @@ def _nearest(walked: np.ndarray, target: float) -> int:
 
 
 def _outer_boundary(points: Tensor, faces: Tensor) -> Tensor:
+    if not len(points):
+        raise MeshError("expected one connected surface to flatten, found no vertex")
     pieces = connected_components(faces, len(points))
     if int(pieces.max()) > 0:
         unused = len(points) - faces.unique().numel()

@@ -97,6 +97,23 @@ def test_alignment_keeps_its_precision_within_autocast():
         assert torch.equal(rigid_align(source, target).apply(source), expected)
 
 
+def test_what_cannot_be_aligned_is_named():
+    points = random_points(5)
+    with pytest.raises(ValueError, match="the points are not finite, or all weights are zero"):
+        rigid_align(points, points * float("nan"))
+    with pytest.raises(ValueError, match="the points are not finite, or all weights are zero"):
+        rigid_align(points, points, torch.zeros(5))
+    with pytest.raises(ValueError, match=r"expected weights \(5,\), found \(4,\)"):
+        rigid_align(points, points, torch.ones(4))
+
+
+def test_types_follow_the_source_and_the_points():
+    points = random_points(5, dtype=torch.float32)
+    found = rigid_align(points, points.double())
+    assert found.rotation.dtype == torch.float32 and found.apply(points.double()).dtype == torch.float64
+    assert rigid_align(points.half(), points.half()).rotation.dtype == torch.float32
+
+
 def test_rotations_equal_scipys():
     vectors = random_points(7)
     expected = Rotation.from_rotvec(vectors.numpy()).as_matrix()

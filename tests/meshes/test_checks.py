@@ -95,3 +95,8 @@ def test_defects_can_be_allowed(grid):
 
 def test_the_real_face_is_sound(ict_face):
     assert mesh_problems(*ict_face) == []
+
+
+def test_one_point_is_no_mesh(grid):
+    with pytest.raises(MeshError, match=r"scan: vertices are \(3,\) .*, expected \(V, 3\) or \(B, V, 3\)"):
+        check_mesh(grid.vertices[0], grid.faces, "scan")

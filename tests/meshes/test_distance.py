@@ -110,3 +110,15 @@ def test_wrong_inputs_are_refused(grid):
         closest_points(grid.vertices, grid.vertices, grid.faces[:0])
     with pytest.raises(ValueError, match=r"\(1, 42, 3\)"):
         closest_points(grid.vertices[None], *grid)
+
+
+def test_coordinates_that_are_not_finite_are_named(grid):
+    points = torch.zeros(3, 3)
+    points[1, 2] = torch.nan
+    for measure in (lambda p, v: closest_points(p, v, grid.faces), nearest_vertices):
+        with pytest.raises(ValueError, match="1 of 3 points are not finite, the first is number 1"):
+            measure(points, grid.vertices)
+        with pytest.raises(ValueError, match=r"\d+ of \d+ vertices are not finite, the first is number 0"):
+            measure(points[:1], grid.vertices * torch.inf)
+    with pytest.raises(ValueError, match="there is no vertex to be nearest"):
+        nearest_vertices(points[:1], points[:0])

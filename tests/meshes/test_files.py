@@ -125,6 +125,14 @@ def test_unknown_endings_missing_files_and_wrong_sizes(tmp_path, grid, extras):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_could_not_be_read_back_is_not_written(tmp_path, grid):
+    size = len(grid.vertices)
+    for label, width in (("uv", 2), ("albedo", 3)):
+        with pytest.raises(MeshError, match=rf"a\.obj: {label} holds a number that is not finite"):
+            save_mesh(tmp_path / "a.obj", *grid[:2], **{label: torch.full((size, width), torch.nan)})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_is_no_file(tmp_path):
     (tmp_path / "scan.obj").mkdir()
     with pytest.raises(MeshError, match=r"scan\.obj: found a folder there, expected a file"):

@@ -72,6 +72,10 @@ def test_wrong_sizes_and_layouts_are_refused():
         apply_sparse(matrix, torch.randn(2, 6, 3))
     with pytest.raises(TypeError, match="sparse"):
         SparseOperator(dense)
+    with pytest.raises(ValueError, match=r"\(5, 7\) cannot multiply"):
+        apply_sparse(matrix, torch.randn(7))
+    with pytest.raises(TypeError, match=r"expected a floating point signal, found torch\.int64"):
+        apply_sparse(matrix, torch.ones(7, 1, dtype=torch.int64))
 
 
 def test_entries_at_the_same_place_are_added():
