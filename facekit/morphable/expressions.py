@@ -102,12 +102,14 @@ def expression_ids(labels: str | Tensor, count: int) -> Tensor:
     """Ids (B,) into `ALL_EXPRESSIONS` of one label for all, or of ids given as a tensor.
 
     Raises:
-        ValueError: for an unknown label or id.
+        ValueError: for an unknown label or id, or ids of another shape.
     """
     if isinstance(labels, str):
         if labels not in ALL_EXPRESSIONS:
             raise ValueError(f"unknown expression '{labels}', expected one of {', '.join(ALL_EXPRESSIONS)}")
         return torch.full((count,), ALL_EXPRESSIONS.index(labels), dtype=torch.long)
+    if (labels.numel() and labels.is_floating_point()) or tuple(labels.shape) != (count,):
+        raise ValueError(f"expression ids must be whole numbers ({count},), found {labels.dtype} {tuple(labels.shape)}")
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < len(ALL_EXPRESSIONS):
         raise ValueError(
             f"expression ids must lie in 0..{len(ALL_EXPRESSIONS) - 1}, found {int(labels.min())}..{int(labels.max())}"
@@ -135,13 +137,15 @@ def sample_expression(labels: str | Tensor, intensity: Tensor, generator: torch.
         Action unit intensities (B, A, 2) in [0, 1].
 
     Raises:
-        ValueError: for an unknown label or an intensity outside [0, 1].
+        ValueError: for an unknown label, an intensity outside [0, 1], or a shape that does not fit.
     """
-    return expression_from_draws(labels, intensity, Draws(len(intensity), generator))
+    return expression_from_draws(labels, intensity, Draws(intensity.numel(), generator))
 
 
 def expression_from_draws(labels: str | Tensor, intensity: Tensor, draw: Draws) -> Tensor:
     """The same from any source of random rows that has the methods of `Draws`, such as numbers that belong to rows."""
+    if intensity.dim() != 1:
+        raise ValueError(f"expression intensity must be (B,), found {tuple(intensity.shape)}")
     count = len(intensity)
     if count and not 0.0 <= float(intensity.min()) <= float(intensity.max()) <= 1.0:
         raise ValueError(

@@ -46,7 +46,15 @@ def build_linear_model(
     Returns:
         A `LinearFaceModel` with the same mesh. `expression_code` is the linear map from action units to codes that
         fits the performances best in the least-squares sense.
+
+    Raises:
+        ValueError: if `subjects`, `performances` or `batch` is not positive.
     """
+    if min(subjects, performances, batch) < 1:
+        raise ValueError(
+            f"expected at least one subject, one performance and one face in memory, found {subjects}, {performances} "
+            f"and {batch}"
+        )
     generator = torch.Generator().manual_seed(seed)
     identity = face_model.sample_identity(subjects, generator)
     texture = face_model.sample_texture(subjects, generator, identity)

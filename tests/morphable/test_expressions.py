@@ -29,6 +29,16 @@ def test_intensities_and_numbers_are_checked():
         action_unit_vector({11: 0.5})
 
 
+def test_shapes_of_labels_and_intensities_are_checked():
+    generator = torch.Generator()
+    for shape in ((), (2, 1)):
+        with pytest.raises(ValueError, match="expression intensity must be "):
+            sample_expression("anger", torch.ones(shape), generator)
+    for labels in (torch.tensor([1, 2]), torch.tensor([1.0, 2.0, 3.0])):
+        with pytest.raises(ValueError, match=r"expression ids must be whole numbers \(3,\), found torch\."):
+            sample_expression(labels, torch.ones(3), generator)
+
+
 def test_samples_show_the_units_of_their_prototype():
     for label in ALL_EXPRESSIONS:
         units = draw(label)

@@ -66,3 +66,9 @@ def test_the_population_follows_from_the_seed(linear_model):
     first, same, other = (build_linear_model(source, 20, seed=seed, **sizes) for seed in (1, 1, 2))
     assert torch.equal(first.identity_basis, same.identity_basis)
     assert not torch.equal(first.identity_basis, other.identity_basis)
+
+
+@pytest.mark.parametrize("none", ["subjects", "performances", "batch"])
+def test_a_model_of_nobody_is_refused(linear_model, none):
+    with pytest.raises(ValueError, match="expected at least one subject, one performance and one face in memory"):
+        build_linear_model(linear_model(), **{none: 0})
