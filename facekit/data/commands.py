@@ -111,7 +111,10 @@ def _check(arguments: argparse.Namespace) -> int:
             status |= int(inventory.count("corrupt") + inventory.count("missing") > 0)
             findings.append(inventory.table().assign(data=name))
     if arguments.findings is not None and findings:
-        pd.concat(findings).to_csv(arguments.findings, index=False)
+        try:
+            pd.concat(findings).to_csv(arguments.findings, index=False)
+        except OSError as error:
+            raise DataError(f"{arguments.findings}: cannot be written ({error.strerror or error})") from error
         print(f"every finding is in {arguments.findings}")
     return status
 
@@ -137,6 +140,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
     try:
         damaged = prepare(source, arguments.out, about, progress=show)
         show(len(source), len(source))
+    except OSError as error:
+        raise DataError(f"{arguments.out}: cannot be written ({error.strerror or error})") from error
     finally:
         for bar in bars:
             bar.close()

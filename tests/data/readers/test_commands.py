@@ -86,6 +86,8 @@ def test_check_of_pixels(tmp_path, capsys):
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/good"], "neither empty nor prepared data"),
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--image_size", "3"], "at least 8 pixels"),
         (["prepare", "kdef={tmp}/good", "--out", "{tmp}/out", "--subjects", "0"], "subjects must be positive"),
+        (["prepare", "kdef={tmp}/good", "--out", "{tmp}/good/AF01ANS.JPG/out"], "AF01ANS.JPG/out: cannot be written ("),
+        (["check", "kdef={tmp}/good", "--findings", "{tmp}"], "{tmp}: cannot be written ("),
     ],
 )
 def test_requests_that_do_not_fit_end_in_one_line(tmp_path, capsys, arguments, message):
