@@ -20,7 +20,7 @@ from facekit.meshes import linear_to_srgb, vertex_normals
 from facekit.mifar.copies import copied_views, empty_views, frontal_rows, recordings
 from facekit.mifar.elicited import elicited
 from facekit.mifar.pooling import dynamic_images
-from facekit.mifar.scans import PointCloud, ScannerNoise, Surface, from_range_images, scanned
+from facekit.mifar.scans import PointCloud, ScanError, ScannerNoise, Surface, from_range_images, scanned
 from facekit.mifar.settings import ViewSettings
 from facekit.mifar.sharing import from_everyone, own_share
 from facekit.mifar.views import EXTENT, view_images
@@ -101,13 +101,19 @@ def _twin_views(
     groups = np.stack(recordings(source.table)) if recorded else np.arange(len(source))[:, None]
     block = max(1, 48 // groups.shape[1])
     mine = own_share([groups[start : start + block] for start in range(0, len(groups), block)])
-    images, total = [empty_views(settings)], sum(map(len, mine))
-    for rows in mine:
-        views = _view_block(source, rows.reshape(-1), settings).unflatten(0, rows.shape)
-        pooled = dynamic_images(views, settings.pooling) if recorded else views[:, 0]
-        images.append((pooled * 255).round().byte())
-        progress(sum(map(len, images)), total)
-    return from_everyone(torch.cat(images))[0], source.table.take(groups[:, 0]).reset_index(drop=True)
+    images, total, problems = [empty_views(settings)], sum(map(len, mine)), []
+    try:
+        for rows in mine:
+            views = _view_block(source, rows.reshape(-1), settings).unflatten(0, rows.shape)
+            pooled = dynamic_images(views, settings.pooling) if recorded else views[:, 0]
+            images.append((pooled * 255).round().byte())
+            progress(sum(map(len, images)), total)
+    except ScanError as error:
+        problems = [str(error)]
+    images, problems = from_everyone(torch.cat(images), problems)
+    if problems:  # raised by all processes, as the first one alone may speak
+        raise ScanError(problems[0])
+    return images, source.table.take(groups[:, 0]).reset_index(drop=True)
 
 
 def _open_twin(choice: DataChoice, settings: ViewSettings, recorded: bool) -> FaceWorld:

@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from facekit.mifar import (
     Recipe,
+    ScanError,
+    ScannerNoise,
     ViewSet,
     ViewSettings,
     barlow_loss,
@@ -150,6 +153,13 @@ def check_views_of_twins(world: World) -> None:
         shared, told = opened(settings)
         assert told == own[world.rank], told
         made_alone(world, shared, settings)
+
+
+def check_a_problem_of_one_process(world: World) -> None:
+    """The first process, which has nothing to render here, can say what the second one found."""
+    gone = ScannerNoise(holes=1, hole_radius=500.0)
+    with pytest.raises(ScanError, match="sample 0 shows no surface at 20 degrees"):
+        opened(ViewSettings(dataset="bu3dfe", subjects=1, image_size=16, channels=("depth",), noise=gone))
 
 
 def check_views_of_a_copy(world: World) -> None:
