@@ -21,7 +21,7 @@ from facekit.reconstruction.prior import spread
 from facekit.render import Rendering, ambient_light, directional_light, render_mesh, sample_texture
 
 CODE_SIZES = {"identity": 128, "expression": 64, "pose": 6, "light": 27}
-"""Lengths of the four codes."""
+"""Lengths of the four codes: identity 128, expression 64, pose 6, light 27."""
 
 POSE_STEP = (30.0, 45.0, 20.0, 0.3, 0.15, 0.15)
 """What one unit of the pose code means: degrees of pitch, yaw and roll, the logarithm of the scale, image widths."""
