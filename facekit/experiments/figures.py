@@ -43,6 +43,8 @@ def figure_command(
     parser.add_argument("--seed", type=int, default=0, help="of every random choice; default 0")
     parser.add_argument("--out", type=Path, default=out, help="an .npz file; default among the chapter's results")
     asked = parser.parse_args(words)
+    if asked.seed < 0:
+        parser.error(f"--seed {asked.seed}: expected a whole number from 0")
     if asked.out.suffix != ".npz":
         parser.error(f"--out {asked.out}: expected the name of an .npz file")
     if not asked.out.parent.is_dir():

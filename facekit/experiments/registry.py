@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import importlib
 import importlib.util
+import json
 import math
 import re
 import time
@@ -142,7 +143,7 @@ def run_experiment(
 
     Raises:
         ExperimentError: if the id or the scale is not known or ``out`` cannot be written, all before the first seed; or
-            if the function measures a column it did not announce.
+            if the function measures a column it did not announce, or the disk is full when a seed is measured.
     """
     known = load_experiments()
     if id not in known:
@@ -165,8 +166,17 @@ def run_experiment(
         seconds = spent + time.monotonic() - started
         result = _record(known[id], run, done, seeds[: len(done)], seconds, asked or (id,))
         if out is not None:
-            write_json(out, result)
+            _keep(out, result)
     return result
+
+
+def _keep(out: Path, result: Mapping[str, Any]) -> None:
+    """Write the result; where the disk is full by now, say the numbers rather than lose them."""
+    try:
+        write_json(out, result)
+    except OSError as error:
+        reason = f"the result cannot be written to {out}: {error.strerror or error}"
+        raise ExperimentError(f"{reason}; so far it is {json.dumps(result)}") from error
 
 
 def _unknown(id: str, known: Iterable[str]) -> ExperimentError:

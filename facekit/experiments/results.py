@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facekit.training import write_atomically
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -90,7 +92,7 @@ def runs_of(result: Mapping[str, Any]) -> list[dict[str, dict[str, float | None]
 
 
 def result_path(id: str, data: str, scale: str) -> Path:
-    """Return where a result belongs: beside the paper's chapters when run from the repository, else ``results/``."""
+    """Return where a result belongs: ``book/<paper>/results`` in the repository, ``<paper>/results`` elsewhere."""
     room, _, name = id.partition("/")
     folder = Path("book", room) if Path("book", room).is_dir() else Path(room)
     kind = re.sub(r"[^a-z0-9]+", "_", without_path(data).lower())
@@ -99,18 +101,9 @@ def result_path(id: str, data: str, scale: str) -> Path:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` to ``path`` in one step: a reader finds the old file or the new one, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def result_table(result: Mapping[str, Any] | str | Path) -> pd.DataFrame:

@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -196,6 +197,18 @@ def test_a_result_that_cannot_be_written_is_refused_before_it_is_measured(toy, t
             run_experiment("toy/table2", scale="smoke", out=out)
     assert main(["run", "toy/table2", "--scale", "smoke", "--out", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
+
+
+def test_numbers_are_said_where_the_disk_is_full_by_now(toy, tmp_path, monkeypatch, capsys):
+    def full(path, write):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("facekit.experiments.results.write_atomically", full)
+    assert main(["run", "toy/table2", "--scale", "smoke", "--seeds", "1", "--out", str(tmp_path / "a.json")]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot be written to {tmp_path / 'a.json'}: No space left on device; so far it is" in said
+    measured = json.loads(said.partition("so far it is ")[2])
+    assert measured["id"] == "toy/table2" and measured["rows"][0]["measured"]
 
 
 def test_an_interrupted_command_ends_with_a_sentence(toy, tmp_path, capsys):

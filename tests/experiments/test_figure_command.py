@@ -57,6 +57,7 @@ def test_a_folder_without_permission_ends_before_the_training(tmp_path, monkeypa
     [
         (["--out", "/nowhere/figures.npz"], "--out /nowhere/figures.npz: there is no folder /nowhere"),
         (["--out", "figures"], "--out figures: expected the name of an .npz file"),
+        (["--seed", "-1"], "--seed -1: expected a whole number from 0"),
         (["--scale", "huge"], "invalid choice: 'huge'"),
     ],
 )
