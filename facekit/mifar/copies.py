@@ -29,10 +29,9 @@ from facekit.mifar.own_scans import OwnScans
 from facekit.mifar.pooling import dynamic_images
 from facekit.mifar.scans import PointCloud, ScanError, from_meshes
 from facekit.mifar.settings import ViewSettings
-from facekit.mifar.sharing import from_everyone, own_share
 from facekit.mifar.views import ANGLES, EXTENT, count_channels, view_images
 from facekit.morphable import ProceduralFace
-from facekit.training import rank
+from facekit.training import gather, gather_items, own_share, rank
 
 STEADY = (*range(27, 36), 36, 39, 42, 45)
 """Landmarks that expressions hardly move: the nose and the corners of the eyes."""
@@ -65,13 +64,13 @@ def copied_views(
         except DataError as error:
             damaged.append(str(error))
         progress(done, len(mine))
-    images, kept, damaged = from_everyone(torch.cat(images), kept, damaged)
+    kept, damaged = gather_items(kept), gather_items(damaged)
     what = "recordings" if recorded else "scans"
     if not kept:
         raise DataError(f"{source.name}: none of {len(groups)} {what} can be used; the first: {damaged[0]}")
     if damaged and rank() == 0:
         warnings.warn(f"{source.name}: {len(damaged)} of {len(groups)} {what} left out: {damaged[0]}", stacklevel=2)
-    return images, source.table.take(kept).reset_index(drop=True)
+    return gather(torch.cat(images)), source.table.take(kept).reset_index(drop=True)
 
 
 def empty_views(settings: ViewSettings) -> Tensor:

@@ -22,9 +22,9 @@ from facekit.mifar.elicited import elicited
 from facekit.mifar.pooling import dynamic_images
 from facekit.mifar.scans import PointCloud, ScanError, ScannerNoise, Surface, from_range_images, scanned
 from facekit.mifar.settings import ViewSettings
-from facekit.mifar.sharing import from_everyone, own_share
 from facekit.mifar.views import EXTENT, view_images
 from facekit.render import interpolate, rasterize, shade, weak_perspective
+from facekit.training import gather, gather_items, own_share
 
 SENSORS = {"bu3dfe": "mesh", "bosphorus": "range", "bu4dfe": "mesh", "bp4d": "points"}
 """What the scanner of each twin gives."""
@@ -110,10 +110,10 @@ def _twin_views(
             progress(sum(map(len, images)), total)
     except ScanError as error:
         problems = [str(error)]
-    images, problems = from_everyone(torch.cat(images), problems)
+    problems = gather_items(problems)
     if problems:  # raised by all processes, as the first one alone may speak
         raise ScanError(problems[0])
-    return images, source.table.take(groups[:, 0]).reset_index(drop=True)
+    return gather(torch.cat(images)), source.table.take(groups[:, 0]).reset_index(drop=True)
 
 
 def _open_twin(choice: DataChoice, settings: ViewSettings, recorded: bool) -> FaceWorld:

@@ -61,7 +61,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise FaceModelError(f"{path}: not a readable .npz file of plain arrays ({error})") from error
+        reason = str(error).split(". ")[0]  # NumPy goes on to advise loading what is pickled
+        raise FaceModelError(f"{path}: not a readable .npz file of plain arrays ({reason})") from error
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

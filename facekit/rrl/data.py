@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from facekit.data import (
@@ -27,7 +26,7 @@ from facekit.data.sources import Sample
 from facekit.rrl.attention import attention_maps
 from facekit.rrl.augmentation import FIRST_VIEW, SECOND_VIEW, ViewSettings, random_view
 from facekit.rrl.transport import relation_matrix
-from facekit.training import TensorSource, gather, rank, world_size
+from facekit.training import TensorSource, gather, gather_items, own_share, world_size
 
 OUTPUTS = ("image", "landmarks")
 
@@ -216,15 +215,14 @@ def _load_together(source: DataSource, outputs: tuple[str, ...]) -> Sample:
     """
     if len(source) < world_size() or world_size() == 1:
         return load_all(source, outputs)
-    first, last = (len(source) * place // world_size() for place in (rank(), rank() + 1))
-    found, problems = {}, [""] * world_size()
+    found, problems = {}, []
     try:
-        found, problem = load_all(source.select(range(first, last)), outputs), ""
+        found = load_all(source.select(own_share(range(len(source)))), outputs)
     except DataError as error:
-        problem = str(error)
-    dist.all_gather_object(problems, problem)
-    if any(problems):
-        raise DataError(next(filter(None, problems)))
+        problems = [str(error)]
+    problems = gather_items(problems)
+    if problems:
+        raise DataError(problems[0])
     return {name: gather(values) for name, values in found.items()}
 
 

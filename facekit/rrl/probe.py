@@ -20,7 +20,7 @@ from facekit.metrics import unit_f1
 from facekit.nn import Encoder
 from facekit.rrl.data import LabelledFaces, RowsOnDemand, to_unit_range
 from facekit.rrl.stages import pool_stages
-from facekit.training import gather, rank, world_size
+from facekit.training import gather, own_share, world_size
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def encode(
     device, parts, mine = next(encoder.parameters()).device, [], torch.arange(len(images))
     shared = shared and len(mine) >= world_size()
     if shared:
-        mine = mine.tensor_split(world_size())[rank()]
+        mine = own_share(mine)
     for rows in mine.split(batch_size):
         maps, face = encoder.stages(normalize(to_unit_range(images[rows].to(device))))
         if attention is not None:

@@ -70,6 +70,7 @@ from facekit.training.seeds import (
     isolated_random_state,
     seed_everything,
 )
+from facekit.training.sharing import gather_items, own_share, wait_for_all
 from facekit.training.updates import Step, Update
 
 __all__ = [
@@ -106,11 +107,13 @@ __all__ = [
     "derive_seeds",
     "distributed_run",
     "gather",
+    "gather_items",
     "gather_with_gradient",
     "isolated_random_state",
     "load_checkpoint",
     "load_weights",
     "make_once",
+    "own_share",
     "parse_config",
     "rank",
     "read_metrics",
@@ -121,6 +124,7 @@ __all__ = [
     "seed_everything",
     "synchronize_batch_norm",
     "synchronize_gradients",
+    "wait_for_all",
     "why_unwritable",
     "world_size",
     "write_atomically",

@@ -3,19 +3,15 @@
 import json
 import socket
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from pathlib import Path
-
-import torch.distributed as dist
 
 from facekit.training.checkpoint import why_unwritable, write_atomically
 from facekit.training.config import TrainingConfig, config_to_dict
 from facekit.training.errors import ConfigError, LaunchError
 from facekit.training.process_group import World
+from facekit.training.sharing import wait_for_all
 
 RECORD = "made_with.json"
-_LONGEST = timedelta(days=1)
-"""The other processes wait so long for a large set."""
 
 
 def make_once(
@@ -38,12 +34,10 @@ def make_once(
         LaunchError: this process does not see what the first one made.
     """
     folder = Path(folder)
-    waiting = dist.new_group(backend="gloo", timeout=_LONGEST) if world.size > 1 else None
     if world.is_main:
         chosen = config_to_dict(config)
         _fill(folder, {name: chosen[name] for name in depends_on}, config.restart, make)
-    if waiting is not None:
-        dist.barrier(waiting)
+    wait_for_all()
     if not (folder / RECORD).exists():
         raise LaunchError(  # which every process prints, also one of a machine without the first
             f"process {world.rank} on {socket.gethostname()} does not find {(folder / RECORD).absolute()}, which the "

@@ -5,6 +5,7 @@ Likewise its views, of which each process renders a part.
 
 import sys
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -136,7 +137,10 @@ def made_alone(world: World, shared: ViewSet, settings: ViewSettings) -> None:
     """The first process makes the same images without the other."""
     if not world.is_main:
         return
-    with patch.multiple("facekit.mifar.sharing", world_size=lambda: 1, rank=lambda: 0), warnings.catch_warnings():
+    with ExitStack() as stack:
+        for module in ("sharing", "collectives"):
+            stack.enter_context(patch.multiple(f"facekit.training.{module}", world_size=lambda: 1, rank=lambda: 0))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         alone = opened(settings)[0]
     assert torch.equal(shared.images, alone.images) and torch.equal(shared.labels, alone.labels)
