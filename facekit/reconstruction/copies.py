@@ -105,9 +105,11 @@ class PhotoCollections(_Masked, CelebASource):
         points = torch.stack([self.face(row)[0] for row in rows.itertuples()])
         return super().more(rows, boxes) | {"landmarks": to_crop(points, boxes, self.image_size)}
 
-    def first_people(self, count: int) -> DataSource:
-        """The photographs of the first ``count`` people."""
-        return self.select(self.table["subject"].isin(sorted(self.table["subject"].unique())[:count]))
+    def first_people(self, count: int | None, photos: int | None = None) -> DataSource:
+        """The first ``photos`` pictures of each of the first ``count`` people; None for all of them."""
+        subject = self.table["subject"]
+        few = True if photos is None else self.table.groupby("subject", observed=True).cumcount() < photos
+        return self.select(subject.isin(sorted(subject.unique())[:count]) & few)
 
 
 class MiccCopy(DataSource):
@@ -149,7 +151,13 @@ class MiccCopy(DataSource):
 
 
 def open_copy(
-    text: str, name: str, image_size: int, subjects: int | None = None, split: str = "train", frames: int = 30
+    text: str,
+    name: str,
+    image_size: int,
+    subjects: int | None = None,
+    split: str = "train",
+    frames: int = 30,
+    photos: int | None = None,
 ) -> DataSource:
     """A licensed copy as this room uses it.
 
@@ -160,6 +168,7 @@ def open_copy(
         image_size: of the crops in pixels.
         subjects: keep the first so many people (of 300W-LP: source photographs).
         frames: of each video of MICC.
+        photos: keep the first so many of each of CelebA's people.
 
     Raises:
         DataError: ``text`` does not name the data set, or the copy lacks what is needed, as MICC's frames do the
@@ -169,7 +178,7 @@ def open_copy(
     choice.require(name)
     if name == "celeba":
         people = PhotoCollections(_reader_of(choice.open(name, image_size=image_size), CelebASource)).split(split)
-        return people if subjects is None else people.first_people(subjects)
+        return people.first_people(subjects, photos)
     if name == "micc":
         options = {"what": "videos", "frames": frames, "detector": _box_finder(_detector_of(choice.folders[name]))}
         return MiccCopy(

@@ -25,7 +25,7 @@ def _test_data(name: str, run: Run, outputs: tuple[str, ...], **sizes: int) -> D
     """A test set of a run, whose people are in no training set: the twin, or the reader's copy."""
     image_size = SCALES[run.scale][0].image_size
     if not parse_data(run.data).is_world:
-        offered = {key: value for key, value in sizes.items() if key in ("subjects", "frames")}
+        offered = {key: value for key, value in sizes.items() if key in ("subjects", "frames", "photos")}
         return open_copy(run.data, name, image_size, split="test", **offered)
     face_model = material(run.data, run.scale, run.seed).face_model
     return twin(name, image_size=image_size, model=face_model, seed=run.seed, outputs=outputs, **sizes).split("test")

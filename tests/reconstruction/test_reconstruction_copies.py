@@ -97,6 +97,8 @@ def test_collections_are_the_training_part_of_the_pictures_with_landmarks(text, 
     material = open_material(replace(recipe, data=text))
     assert len(material.unlabelled) == 4 and material.unlabelled.identity.tolist() == [2, 2, 3, 3]
     assert open_copy(text, "celeba", 32, subjects=1).table["subject"].nunique() == 1
+    one_each = open_copy(text, "celeba", 32, photos=1)
+    assert one_each.table["subject"].nunique() == len(one_each) == 2
     assert [str(name) for name in open_copy(text, "celeba", 32, split="test").table["subject"]] == ["12"]
 
 
