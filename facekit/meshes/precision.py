@@ -19,7 +19,7 @@ def full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def computed(*args: Any, **named: Any) -> Any:
         device = next((value.device.type for value in (*args, *named.values()) if isinstance(value, Tensor)), "cpu")
-        if not torch.is_autocast_enabled(device):
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
             return function(*args, **named)
         with torch.autocast(device, enabled=False):
             return function(*args, **named)

@@ -147,7 +147,7 @@ def test_hidden_pixels_do_not_count(networks, material, recipe):
         half["mask"] = torch.zeros_like(half["mask"])
     masked = objective(recipe, networks, material.prior.model).generator(both, step())
     blind = objective(replace(recipe, masked=False), networks, material.prior.model).generator(both, step())
-    assert float(masked["photometric"]) == 0 < float(blind["photometric"])
+    assert masked["photometric"].item() == 0 < blind["photometric"].item()
 
 
 def test_settings(networks, material, recipe):
