@@ -1,15 +1,14 @@
 """Runs in each of two processes: what they compute together is what one process computes on all rows."""
 
-import sys
-
 import torch
+from checking import run_checks
 from torch import Tensor, nn
 
 from facekit.training import (
     GlobalBatchNorm,
     Step,
+    World,
     broadcast_modules,
-    distributed_run,
     gather,
     gather_with_gradient,
     rank,
@@ -54,7 +53,7 @@ def slope_loss(z: Tensor) -> Tensor:
     return slope.square().sum()
 
 
-def check_coupled_losses() -> None:
+def check_coupled_losses(_world: World) -> None:
     """Value and averaged gradient of three coupled losses equal those of one process."""
     for loss in (correlation_loss, hardest_triplets, slope_loss):
         x, weight = rows(5), nn.Parameter(rows(4, seed=1)[:5])
@@ -67,7 +66,7 @@ def check_coupled_losses() -> None:
         torch.testing.assert_close(weight.grad, expected_gradient)
 
 
-def check_local_loss_differs() -> None:
+def check_local_loss_differs(_world: World) -> None:
     """The gate can fail: without the gather the averaged gradient is another one."""
     x, weight = rows(5), nn.Parameter(rows(4, seed=1)[:5])
     expected = torch.autograd.grad(correlation_loss(x @ weight), weight)[0]
@@ -76,7 +75,7 @@ def check_local_loss_differs() -> None:
     assert (weight.grad - expected).abs().max() > 1e-3
 
 
-def check_second_derivative_across_processes() -> None:
+def check_second_derivative_across_processes(_world: World) -> None:
     """The gradient of a gathered value is differentiated again across the processes."""
     x, weight = rows(5), nn.Parameter(rows(4, seed=1)[:5])
 
@@ -94,7 +93,7 @@ def check_second_derivative_across_processes() -> None:
     torch.testing.assert_close(weight.grad, expected)
 
 
-def check_reductions() -> None:
+def check_reductions(_world: World) -> None:
     """Sum and mean, and their gradients."""
     x = rows(3)
     weight = nn.Parameter(torch.ones(3, dtype=torch.float64))
@@ -109,7 +108,7 @@ def check_reductions() -> None:
         torch.testing.assert_close(weight.grad, expected_gradient)
 
 
-def check_other_types() -> None:
+def check_other_types(_world: World) -> None:
     """bfloat16 with its gradient, whole numbers, truth values, different numbers of rows, nothing to gather."""
     x = rows(3).bfloat16()
     local = mine(x).clone().requires_grad_()
@@ -123,7 +122,7 @@ def check_other_types() -> None:
     assert gather(torch.empty(0, 2)).shape == (0, 2)
 
 
-def check_gradient_averaging() -> None:
+def check_gradient_averaging(_world: World) -> None:
     """Gradients that no process has stay None; those that one has are shared out."""
     a, b, c = (nn.Parameter(torch.zeros(2, 3)) for _ in range(3))
     d = nn.Parameter(torch.zeros(2, dtype=torch.float64))
@@ -135,7 +134,7 @@ def check_gradient_averaging() -> None:
     assert a.grad.eq(0.5).all() and b.grad.eq(0.5).all() and c.grad is None and d.grad.eq(4.5).all()
 
 
-def check_batch_norm() -> None:
+def check_batch_norm(_world: World) -> None:
     """Outputs, gradients, second derivatives and running statistics of batch norm over the global batch."""
     for make, shape in ((nn.BatchNorm1d, (4,)), (nn.BatchNorm2d, (4, 3, 2))):
         one = nn.Sequential(make(4, momentum=0.3), nn.Tanh()).double()
@@ -158,7 +157,7 @@ def check_batch_norm() -> None:
         torch.testing.assert_close(several.eval()(mine(x)), mine(one.eval()(x)))
 
 
-def check_noise_and_weights(world: object) -> None:
+def check_noise_and_weights(world: World) -> None:
     """Noise of a step is cut from one draw; models start as in the first process."""
     step = Step(3, 10, "critic", 1, 0, world, seed=5)
     everyone = gather(step.normal(2, 3)), gather(step.uniform(2)), gather(step.integers(9, 2))
@@ -172,8 +171,4 @@ def check_noise_and_weights(world: object) -> None:
 
 
 if __name__ == "__main__":
-    with distributed_run() as world:
-        for name, check in list(globals().items()):
-            if name.startswith("check_"):
-                check(world) if "noise" in name else check()
-        print(f"checked {world.rank} of {world.size}", file=sys.stdout)
+    run_checks(globals())

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from checking import run_checks
 from torch import Tensor, nn
 
 from facekit.mifar import (
@@ -29,7 +30,7 @@ from facekit.mifar import (
     self_supervised_loss,
     two_versions,
 )
-from facekit.training import Step, World, distributed_run, synchronize_gradients
+from facekit.training import Step, World, synchronize_gradients
 from tests.data.readers import scan_trees
 from tests.mifar.textbook import textbook_loss
 
@@ -184,8 +185,4 @@ def check_views_of_a_copy(world: World) -> None:
 
 
 if __name__ == "__main__":
-    with distributed_run() as world:
-        for name, check in list(globals().items()):
-            if name.startswith("check_"):
-                check(world)
-        print(f"checked {world.rank} of {world.size}")
+    run_checks(globals())

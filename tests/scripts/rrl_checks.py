@@ -5,12 +5,13 @@ from unittest.mock import patch
 import pandas as pd
 import pytest
 import torch
+from checking import run_checks
 
 from facekit.data import DataError, FaceWorld
 from facekit.data.sources import Sample
 from facekit.nn import Encoder
 from facekit.rrl import RowsOnDemand, encode, unlabelled_faces
-from facekit.training import World, distributed_run
+from facekit.training import World
 
 
 def check_shared_features(world: World) -> None:
@@ -57,8 +58,4 @@ def check_a_picture_that_one_process_cannot_read(world: World) -> None:
 
 
 if __name__ == "__main__":
-    with distributed_run() as world:
-        for name, check in list(globals().items()):
-            if name.startswith("check_"):
-                check(world)
-        print(f"checked {world.rank} of {world.size}")
+    run_checks(globals())

@@ -16,7 +16,6 @@ from facekit.training import (
     ConstantSchedule,
     CosineSchedule,
     DeviceMemoryError,
-    LaunchError,
     NonFiniteError,
     OutputError,
     Stream,
@@ -25,7 +24,6 @@ from facekit.training import (
     TrainingLoop,
     Update,
     checkpoint,
-    command_line,
     derive_generator,
     distributed_run,
     load_checkpoint,
@@ -396,6 +394,12 @@ def test_a_full_disk_ends_the_run_with_a_sentence(tmp_path: Path, monkeypatch: p
     assert line_loop(config_in(tmp_path / "log")).run()["step"] == 5
 
 
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match=r"out_dir .*run' cannot be used: Not a directory \(.*file"):
+        line_loop(config_in(tmp_path / "file" / "run")).run()
+
+
 def test_a_full_gpu_names_the_settings(tmp_path: Path) -> None:
     def loss(batch: dict, step: Any) -> dict[str, torch.Tensor]:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a lot. More.")
@@ -446,95 +450,3 @@ def test_models_are_compiled_except_those_differentiated_twice(tmp_path: Path, m
         models = {"generator": nn.Linear(2, 2), "critic": nn.Linear(2, 2)}
         TrainingLoop(config_in(tmp_path, compile=True), world, models, [], double_backward=["critic"])
     assert compiled == [models["generator"]]
-
-
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        ({"RANK": "0"}, "RANK=0, no LOCAL_RANK, no WORLD_SIZE: LOCAL_RANK must be a whole number; start with torchrun"),
-        ({"RANK": "x", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}, "RANK must be a whole number"),
-        ({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but MASTER_ADDR is not set"),
-        ({"RANK": "2", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "RANK is 2, but"),
-    ],
-)
-def test_a_broken_environment_is_named(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
-) -> None:
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(LaunchError, match=message), distributed_run(TrainingConfig(device="cpu")):
-        pass
-
-
-def test_devices_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        pytest.raises(LaunchError, match="device is 'gpu', expected auto, cpu, cuda"),
-        distributed_run(TrainingConfig(device="gpu")),
-    ):
-        pass
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with (
-        pytest.raises(LaunchError, match="wants GPU 3, but it has 1"),
-        distributed_run(TrainingConfig(device="cuda:3")),
-    ):
-        pass
-
-
-def test_the_command_line_prints_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setattr("sys.argv", ["train.py", "--stepz", "3"])
-    for rank, expected in (
-        ("0", "error: unknown setting 'stepz' on the command line; the nearest known one is 'steps'\n"),
-        ("1", ""),
-    ):
-        monkeypatch.setenv("RANK", rank)
-        with pytest.raises(SystemExit) as ended:
-            command_line(lambda config: None, TrainingConfig)
-        assert ended.value.code == 2 and capsys.readouterr().err == expected
-
-
-def test_the_command_line_refuses_a_folder_before_anything_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr("sys.argv", ["train.py", "--out_dir", str(tmp_path / "file" / "run")])
-    with pytest.raises(SystemExit) as ended:
-        command_line(lambda config: pytest.fail("the run began"), TrainingConfig)
-    assert ended.value.code == 2
-    assert capsys.readouterr().err.endswith("file is no folder; choose another with --out_dir\n")
-    with pytest.raises(CheckpointError, match=r"out_dir .*run' cannot be used: Not a directory \(.*file"):
-        line_loop(config_in(tmp_path / "file" / "run")).run()
-
-
-def test_a_launcher_that_starts_again_does_not_clear_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """torchrun --max-restarts gives the same words again, --restart True among them."""
-    seen = []
-    monkeypatch.setattr("sys.argv", ["train.py", "--restart", "True", "--out_dir", str(tmp_path)])
-    for count in ("0", "1"):
-        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
-        command_line(lambda config: seen.append(config.restart), TrainingConfig)
-    assert seen == [True, False]
-
-
-def test_an_interrupted_run_says_how_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    def stop(config: TrainingConfig) -> None:
-        raise KeyboardInterrupt
-
-    folder = tmp_path / "run"
-    monkeypatch.setattr("sys.argv", ["train.py", "--out_dir", str(folder), "--steps", "90"])
-    for said in (
-        "interrupted before the first checkpoint; the same command starts anew (save_every is 500)\n",
-        "interrupted; the same command goes on from step 70 of 90\n",
-    ):
-        with pytest.raises(SystemExit) as ended:
-            command_line(stop, TrainingConfig)
-        assert ended.value.code == 130 and capsys.readouterr().err == said
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (folder / "checkpoints" / "step-00000070.pt").write_text("")
-    monkeypatch.setattr("sys.argv", [*"train.py --restart True --out_dir".split(), str(folder)])
-    with pytest.raises(SystemExit):
-        command_line(stop, TrainingConfig)
-    assert "the same command without --restart goes on from step 70" in capsys.readouterr().err
